@@ -1,0 +1,79 @@
+use alloc::boxed::Box;
+
+use super::{AbortHandle, AbortReason, Aborted, node::Key};
+
+/// Guard of a callback; made by [`AbortHandle::on_abort`].
+///
+/// # Drop
+///
+/// Takes the callback back, unless it has run. One that is running just then, on another thread,
+/// isn't waited for.
+#[must_use = "the callback is taken back when the guard is dropped"]
+#[derive(Debug)]
+pub struct OnAbort {
+    handle: AbortHandle,
+    key: Option<Key>,
+}
+
+impl OnAbort {
+    pub(super) fn new(handle: AbortHandle, f: impl FnOnce(&Aborted) + Send + 'static) -> Self {
+        let key = handle.node().and_then(|node| node.call(Box::new(f)));
+        Self { handle, key }
+    }
+
+    /// Leaves the callback in place for as long as the handle's node lives.
+    ///
+    /// ```
+    /// use tenure::abort::AbortHandle;
+    ///
+    /// let handle = AbortHandle::new();
+    /// let child = AbortHandle::new();
+    /// let below = child.clone();
+    /// handle.on_abort(move |_| drop(below.abort("passed on"))).detach();
+    /// handle.abort("now");
+    /// assert!(child.is_aborted());
+    /// ```
+    pub fn detach(mut self) {
+        self.key = None;
+    }
+}
+
+impl Drop for OnAbort {
+    fn drop(&mut self) {
+        self.handle.forget(&mut self.key);
+    }
+}
+
+/// Guard that aborts a handle; made by [`AbortHandle::abort_on_drop`].
+///
+/// # Drop
+///
+/// Aborts the handle with [`AbortReason::ScopeEnded`].
+#[must_use = "the handle is aborted when the guard is dropped"]
+#[derive(Debug)]
+pub struct AbortOnDrop {
+    handle: AbortHandle,
+}
+
+impl AbortOnDrop {
+    pub(super) fn new(handle: AbortHandle) -> Self {
+        Self { handle }
+    }
+
+    /// The handle that is going to be aborted.
+    #[must_use]
+    pub fn handle(&self) -> &AbortHandle {
+        &self.handle
+    }
+
+    /// Gives the handle back and aborts nothing.
+    pub fn disarm(mut self) -> AbortHandle {
+        core::mem::replace(&mut self.handle, AbortHandle::never())
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.handle.abort(AbortReason::ScopeEnded);
+    }
+}

@@ -1,0 +1,258 @@
+use alloc::{
+    borrow::{Cow, ToOwned},
+    string::String,
+};
+use core::{error, fmt, time::Duration};
+
+use crate::{sync::Arc, time::Instant};
+
+/// The name of an owner: text that is free where it is a literal.
+pub type Name = Cow<'static, str>;
+
+/// Why something was aborted.
+///
+/// A text is a reason too, so that [`abort`](crate::AbortHandle::abort) reads well:
+///
+/// ```
+/// use tenure::abort::{AbortHandle, AbortReason};
+///
+/// let handle = AbortHandle::new();
+/// handle.abort("user hit stop");
+/// assert_eq!(handle.reason(), Some(AbortReason::Requested("user hit stop".into())));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AbortReason {
+    /// Somebody asked for it, and said why.
+    Requested(Cow<'static, str>),
+    /// It took longer than it was given, counted from when it first had to wait.
+    TimedOut {
+        /// What it was given.
+        after: Duration,
+    },
+    /// It wasn't done at a given point in time, or could not have been.
+    DeadlinePassed {
+        /// The point in time, on the owner's timer.
+        at: Instant,
+    },
+    /// Another one in the same scope failed.
+    SiblingFailed {
+        /// The name of the one that failed, where it has one.
+        who: Option<Name>,
+        /// What its error displays.
+        error: String,
+    },
+    /// Another one of the same race was first.
+    RaceLost {
+        /// The name of the winner, or its place in the race.
+        winner: Name,
+    },
+    /// The owner has ended, and nothing outlives it.
+    ScopeEnded,
+    /// A budget was used up.
+    OverBudget {
+        /// Which budget.
+        budget: Name,
+    },
+    /// A limit refused to let it in.
+    Rejected {
+        /// Why the limit refused.
+        why: Cow<'static, str>,
+    },
+    /// Another one in the same scope panicked.
+    Panicked {
+        /// The name of the one that panicked, where it has one.
+        who: Option<Name>,
+        /// The message of the panic.
+        message: String,
+    },
+    /// It had to wait for a point in time, but its owner has no timer. Without the `std` feature
+    /// there is none unless one is given.
+    NoTimer,
+}
+
+impl fmt::Display for AbortReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose =
+            |who: &Option<Name>| who.as_ref().map_or("a sibling".to_owned(), |who| quoted(who));
+        match self {
+            Self::Requested(why) => f.write_str(why),
+            Self::TimedOut { after } => write!(f, "timed out after {after:?}"),
+            Self::DeadlinePassed { .. } => f.write_str("the deadline has passed"),
+            Self::SiblingFailed { who, error } => write!(f, "{} failed: {error}", whose(who)),
+            Self::RaceLost { winner } => write!(f, "lost the race to {}", quoted(winner)),
+            Self::ScopeEnded => f.write_str("its owner has ended"),
+            Self::OverBudget { budget } => write!(f, "the budget {} is used up", quoted(budget)),
+            Self::Rejected { why } => write!(f, "rejected by a limit: {why}"),
+            Self::Panicked { who, message } => write!(f, "{} panicked: {message}", whose(who)),
+            Self::NoTimer => f.write_str("has to wait, but no timer was given"),
+        }
+    }
+}
+
+fn quoted(name: &str) -> String {
+    alloc::format!("`{name}`")
+}
+
+impl From<&'static str> for AbortReason {
+    fn from(why: &'static str) -> Self {
+        Self::Requested(why.into())
+    }
+}
+
+impl From<String> for AbortReason {
+    fn from(why: String) -> Self {
+        Self::Requested(why.into())
+    }
+}
+
+impl From<Cow<'static, str>> for AbortReason {
+    fn from(why: Cow<'static, str>) -> Self {
+        Self::Requested(why)
+    }
+}
+
+impl From<Aborted> for AbortReason {
+    fn from(aborted: Aborted) -> Self {
+        aborted.inner.reason.clone()
+    }
+}
+
+/// Where an abort began, seen from the one who asks.
+///
+/// It is what makes a retry right: an attempt that [timed out](AbortReason::TimedOut) on its own is
+/// tried again, but not once the owner of the whole was aborted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Position {
+    /// In something that the asker owns: its inner part has run into a limit of its own.
+    Below,
+    /// At the asker itself: this handle was aborted.
+    Here,
+    /// In an owner of the asker.
+    Above,
+}
+
+/// The error of whatever was aborted: its reason, where that began, and what caused it.
+///
+/// Cheap to clone. Displays the reason and, where it has a name, the owner where it began.
+///
+/// ```
+/// use tenure::Scope;
+///
+/// let scope = Scope::new("ingest");
+/// scope.abort("user hit stop");
+///
+/// let aborted = scope.abort_handle().check().unwrap_err();
+/// assert_eq!(aborted.to_string(), "user hit stop (in `ingest`)");
+/// assert_eq!(aborted.origin(), Some("ingest"));
+/// ```
+#[derive(Clone)]
+pub struct Aborted {
+    inner: Arc<Inner>,
+    position: Position,
+}
+
+struct Inner {
+    reason: AbortReason,
+    origin: Option<Name>,
+    cause: Option<Aborted>,
+}
+
+impl Aborted {
+    pub(crate) fn new(reason: AbortReason, origin: Option<Name>, position: Position) -> Self {
+        Self { inner: Arc::new(Inner { reason, origin, cause: None }), position }
+    }
+
+    /// With `cause`, to a new error only.
+    pub(crate) fn because(self, cause: Self) -> Self {
+        let Inner { reason, origin, .. } = &*self.inner;
+        let inner = Inner { reason: reason.clone(), origin: origin.clone(), cause: Some(cause) };
+        Self { inner: Arc::new(inner), position: self.position }
+    }
+
+    pub(crate) fn at(mut self, position: Position) -> Self {
+        self.position = position;
+        self
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn reason(&self) -> &AbortReason {
+        &self.inner.reason
+    }
+
+    /// The name of the owner where the abort began, or of the nearest one above it that has a name.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.inner.origin.as_deref()
+    }
+
+    /// Where it began, seen from the one who asked.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The earlier abort that led to this one.
+    ///
+    /// ```
+    /// use tenure::abort::AbortHandle;
+    ///
+    /// let (upstream, job) = (AbortHandle::new(), AbortHandle::new());
+    /// upstream.abort("link is down");
+    /// job.abort_because("nothing to read from", upstream.check().unwrap_err());
+    ///
+    /// let aborted = job.check().unwrap_err();
+    /// assert_eq!(aborted.cause().unwrap().to_string(), "link is down");
+    /// ```
+    #[must_use]
+    pub fn cause(&self) -> Option<&Aborted> {
+        self.inner.cause.as_ref()
+    }
+
+    /// Whether time ran out: [`AbortReason::TimedOut`] or [`AbortReason::DeadlinePassed`].
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.reason(), AbortReason::TimedOut { .. } | AbortReason::DeadlinePassed { .. })
+    }
+}
+
+impl fmt::Display for Aborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason().fmt(f)?;
+        match self.origin() {
+            Some(origin) => write!(f, " (in {})", quoted(origin)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Aborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aborted")
+            .field("reason", self.reason())
+            .field("origin", &self.origin())
+            .field("position", &self.position)
+            .field("cause", &self.cause().map(Self::reason))
+            .finish()
+    }
+}
+
+impl error::Error for Aborted {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.cause().map(|cause| cause as _)
+    }
+}
+
+/// Keeps the abort as the inner error. The kind is `TimedOut` where time ran out, else `Other`:
+/// never `Interrupted`, which readers take as an invitation to try again.
+#[cfg(feature = "std")]
+impl From<Aborted> for std::io::Error {
+    fn from(aborted: Aborted) -> Self {
+        let kind = match aborted.is_timeout() {
+            true => std::io::ErrorKind::TimedOut,
+            false => std::io::ErrorKind::Other,
+        };
+        Self::new(kind, aborted)
+    }
+}

@@ -1,0 +1,351 @@
+use core::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures_core::FusedFuture;
+use pin_project::pin_project;
+
+use super::{Flatten, FlattenInto};
+use crate::{
+    abort::{AbortHandle, Aborted, Name},
+    limit::{Limit, Limited},
+    named::Named,
+    operation::{Operation, Repeat},
+    owner::Lent,
+    retry::{Notify, Policy, Retry, Retrying, When},
+    scope::{InScope, Owns, TryInScope},
+    time::{Instant, TimerHandle},
+    timeout::Timeout,
+    with_abort::WithAbort,
+    with_timer::WithTimer,
+};
+
+/// A future under an owner: what the adapters of [`OwnedFuture`](crate::OwnedFuture) return, and
+/// what they can be chained on again.
+///
+/// It resolves to `Result<Output, Aborted>`, one layer however many adapters stand in the chain. It
+/// does nothing until it is polled: until then it is a description, and holds all that it will need
+/// in one place. When it is ready, all that it ran has been dropped.
+///
+/// # Panics
+///
+/// When it is polled after it was ready.
+///
+/// # Cancel safety
+///
+/// Dropping it at any point drops all that it runs, gives its permit back, leaves its scope and its
+/// queues and cancels its alarms, at once.
+#[must_use = "a future does nothing until it is awaited or polled"]
+#[pin_project(!Unpin)]
+pub struct Owned<O: Operation> {
+    #[pin]
+    chain: Chain<O, O::State>,
+}
+
+#[pin_project(project = ChainProj)]
+enum Chain<O, S> {
+    Live {
+        // Dropped in this order: what runs, then what it was given to run with.
+        #[pin]
+        state: S,
+        #[pin]
+        op: O,
+    },
+    Done,
+}
+
+impl<O: Operation> Owned<O> {
+    /// Makes a future of an operation, for adapters of your own.
+    pub fn new(op: O) -> Self {
+        Self { chain: Chain::Live { state: O::State::default(), op } }
+    }
+
+    /// The operation that the chain describes, for adapters of your own.
+    ///
+    /// A chain that was polled can't come here: it is pinned.
+    pub fn into_operation(self) -> O {
+        match self.chain {
+            Chain::Live { op, .. } => op,
+            Chain::Done => unreachable!("only a pinned chain is ever done"),
+        }
+    }
+
+    /// Itself: a chain needs no lifting.
+    pub fn owned(self) -> Self {
+        self
+    }
+
+    /// Ends what stands before it `after` so much time, with
+    /// [`AbortReason::TimedOut`](crate::abort::AbortReason::TimedOut).
+    ///
+    /// The time counts from the first `Pending`. [`Duration::ZERO`] gives one poll,
+    /// [`Duration::MAX`] never fires. See [`timeout`](crate::timeout) for the order of polling.
+    ///
+    /// ```
+    /// use std::{future::pending, time::Duration};
+    /// use tenure::OwnedFuture;
+    ///
+    /// let stuck = pending::<()>().with_timeout(Duration::from_millis(1));
+    /// assert!(smol::block_on(stuck).unwrap_err().is_timeout());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Without the `std` feature and without a timer,
+    /// [`AbortReason::NoTimer`](crate::abort::AbortReason::NoTimer) at the first `Pending`.
+    pub fn with_timeout(self, after: Duration) -> Owned<Timeout<O>> {
+        Owned::new(Timeout::after(self.into_operation(), after))
+    }
+
+    /// Ends what stands before it at a point in time, with
+    /// [`AbortReason::DeadlinePassed`](crate::abort::AbortReason::DeadlinePassed).
+    ///
+    /// `at` is a point on the owner's timer; with `std`, a [`std::time::Instant`] is one on the
+    /// process's own. One that has passed gives one poll.
+    ///
+    /// ```
+    /// use std::{future::pending, time::{Duration, Instant}};
+    /// use tenure::OwnedFuture;
+    ///
+    /// let stuck = pending::<()>().with_deadline(Instant::now() + Duration::from_millis(1));
+    /// assert_eq!(smol::block_on(stuck).unwrap_err().to_string(), "the deadline has passed");
+    /// ```
+    pub fn with_deadline(self, at: impl Into<Instant>) -> Owned<Timeout<O>> {
+        Owned::new(Timeout::at(self.into_operation(), at.into()))
+    }
+
+    /// Tries what stands before it again when it fails, as `policy` says.
+    ///
+    /// The receiver must be able to run again: a closure that makes a future, or a chain over one.
+    /// Mind the [trap](crate::retry#the-trap) of a closure that returns a chain.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::{Backoff, OwnedFuture};
+    ///
+    /// let mut calls = 0;
+    /// let third_time_lucky = || {
+    ///     calls += 1;
+    ///     let lucky = calls == 3;
+    ///     async move { lucky.then_some("done").ok_or("not yet") }
+    /// };
+    /// let done = third_time_lucky.retry(Backoff::fixed(Duration::from_millis(1)));
+    /// assert_eq!(smol::block_on(done).unwrap(), Ok("done"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The last attempt's, or [`Aborted`]. See [`retry`](crate::retry#what-is-tried-again).
+    pub fn retry<P: Policy, T, E>(self, policy: P) -> Owned<Retry<O, P>>
+    where
+        O: Repeat<Output = Result<T, E>>,
+    {
+        Owned::new(Retry::new(self.into_operation(), policy))
+    }
+
+    /// Runs what stands before it while it holds a permit of `limit`. See [`limit`](crate::limit).
+    ///
+    /// # Errors
+    ///
+    /// [`AbortReason::Rejected`](crate::abort::AbortReason::Rejected) by a limit of 0.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it while it waits gives its place to the next; while it runs, its permit.
+    ///
+    /// # Fairness
+    ///
+    /// First come, first served, among those that are polled.
+    pub fn limit(self, limit: &Limit) -> Owned<Limited<O>> {
+        Owned::new(Limited::new(self.into_operation(), limit.clone()))
+    }
+
+    /// Makes what stands before it a member of `scope`: it ends when the scope is aborted, and the
+    /// scope's `close()` waits for it. See [`scope`](crate::scope).
+    ///
+    /// It is a member from now on, also while nobody polls it, until it is ready or dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Aborted`], with the scope's reason. In a scope that is closed or aborted it starts nothing.
+    ///
+    /// # Panics
+    ///
+    /// If it panics, the scope is aborted with
+    /// [`AbortReason::Panicked`](crate::abort::AbortReason::Panicked), and the panic goes on.
+    pub fn in_scope<S: Owns + ?Sized>(self, scope: &S) -> Owned<InScope<O>> {
+        Owned::new(InScope::new(self.into_operation(), scope))
+    }
+
+    /// As [`in_scope`](Self::in_scope); and if it fails, the scope is aborted with
+    /// [`AbortReason::SiblingFailed`](crate::abort::AbortReason::SiblingFailed), which names it and
+    /// says what the error displays.
+    ///
+    /// It fails by an `Err` of its own or by an abort from below, its own timeout. The error itself
+    /// goes to whoever awaits this future.
+    ///
+    /// ```
+    /// use tenure::{OwnedFuture, Scope};
+    ///
+    /// let scope = Scope::new("pair");
+    /// let sibling = std::future::pending::<()>().in_scope(&scope);
+    /// let failing = async { Err::<(), _>("no such user") }.named("user").try_in_scope(&scope);
+    ///
+    /// let (sibling, failed) = smol::block_on(futures::future::join(sibling, failing));
+    /// assert_eq!(failed.unwrap(), Err("no such user"));
+    /// assert_eq!(sibling.unwrap_err().to_string(), "`user` failed: no such user (in `pair`)");
+    /// ```
+    pub fn try_in_scope<S, T, E>(self, scope: &S) -> Owned<TryInScope<O>>
+    where
+        S: Owns + ?Sized,
+        O: Operation<Output = Result<T, E>>,
+        E: fmt::Display,
+    {
+        Owned::new(TryInScope::new(self.into_operation(), scope))
+    }
+
+    /// Ends what stands before it when `handle` is aborted.
+    ///
+    /// ```
+    /// use tenure::{OwnedFuture, abort::AbortHandle};
+    ///
+    /// let stop = AbortHandle::new();
+    /// let endless = std::future::pending::<()>().with_abort(&stop);
+    /// stop.abort("user hit stop");
+    /// assert_eq!(smol::block_on(endless).unwrap_err().to_string(), "user hit stop");
+    /// ```
+    pub fn with_abort(self, handle: &AbortHandle) -> Owned<WithAbort<O>> {
+        Owned::new(WithAbort::new(self.into_operation(), handle.clone()))
+    }
+
+    /// Lets `timer` be the one that what stands before it goes by: a
+    /// [`TestClock`](crate::time::TestClock), or your own.
+    pub fn with_timer(self, timer: impl Into<TimerHandle>) -> Owned<WithTimer<O>> {
+        Owned::new(WithTimer::new(self.into_operation(), timer.into()))
+    }
+
+    /// Gives what stands before it a name, by which errors call it.
+    ///
+    /// ```
+    /// use std::{future::pending, time::Duration};
+    /// use tenure::OwnedFuture;
+    ///
+    /// let stuck = pending::<()>().with_timeout(Duration::from_millis(1)).named("login");
+    /// let aborted = smol::block_on(stuck).unwrap_err();
+    /// assert_eq!(aborted.to_string(), "timed out after 1ms (in `login`)");
+    /// ```
+    pub fn named(self, name: impl Into<Name>) -> Owned<Named<O>> {
+        Owned::new(Named::new(self.into_operation(), name.into()))
+    }
+
+    /// Ends the chain with one `Result` for both kinds of failure: `Result<T, Error<E>>`.
+    ///
+    /// ```
+    /// use tenure::{Error, OwnedFuture};
+    ///
+    /// let chain = async { "7".parse::<u32>() }.named("number");
+    /// assert_eq!(smol::block_on(chain.flatten()).unwrap(), 7);
+    /// ```
+    pub fn flatten<T, E>(self) -> Flatten<O>
+    where
+        O: Operation<Output = Result<T, E>>,
+    {
+        Flatten::new(self)
+    }
+
+    /// Ends the chain with an error type of your own that both kinds of failure convert into.
+    ///
+    /// ```
+    /// use std::io;
+    /// use tenure::OwnedFuture;
+    ///
+    /// let chain = async { Ok::<_, io::Error>(7) }.named("read");
+    /// let read: Result<u32, io::Error> = smol::block_on(chain.flatten_into());
+    /// assert_eq!(read.unwrap(), 7);
+    /// ```
+    pub fn flatten_into<X>(self) -> FlattenInto<O, X>
+    where
+        FlattenInto<O, X>: Future,
+    {
+        FlattenInto::new(self)
+    }
+}
+
+impl<O, P: Policy, W, N, T, E> Owned<Retry<O, P, W, N>>
+where
+    O: Repeat<Output = Result<T, E>>,
+    W: When<E>,
+    N: Notify<E>,
+{
+    /// Tries again only after errors for which `when` returns `true`.
+    ///
+    /// ```
+    /// use std::{io, time::Duration};
+    /// use tenure::{Backoff, OwnedFuture};
+    ///
+    /// let mut calls = 0;
+    /// let denied = || {
+    ///     calls += 1;
+    ///     async { Err::<(), _>(io::Error::from(io::ErrorKind::PermissionDenied)) }
+    /// };
+    /// let result = denied
+    ///     .retry(Backoff::fixed(Duration::ZERO))
+    ///     .when(|error| error.kind() != io::ErrorKind::PermissionDenied);
+    /// assert!(smol::block_on(result).unwrap().is_err());
+    /// assert_eq!(calls, 1);
+    /// ```
+    pub fn when<F: FnMut(&E) -> bool>(self, when: F) -> Owned<Retry<O, P, F, N>> {
+        Owned::new(self.into_operation().when(when))
+    }
+
+    /// Calls `notify` before each back-off, for a log or a count.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::{Backoff, OwnedFuture};
+    ///
+    /// let mut log = Vec::new();
+    /// let failing = (|| async { Err::<(), _>("down") })
+    ///     .retry(Backoff::fixed(Duration::ZERO).attempts(3))
+    ///     .on_retry(|retrying| log.push(format!("{}: {}", retrying.attempt, retrying.error)));
+    /// assert_eq!(smol::block_on(failing).unwrap(), Err("down"));
+    /// assert_eq!(log, ["1: down", "2: down"]);
+    /// ```
+    pub fn on_retry<F>(self, notify: F) -> Owned<Retry<O, P, W, F>>
+    where
+        F: FnMut(&Retrying<'_, E>),
+    {
+        Owned::new(self.into_operation().on_retry(notify))
+    }
+}
+
+impl<O: Operation> Future for Owned<O> {
+    type Output = Result<O::Output, Aborted>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut chain = self.project().chain;
+        let ChainProj::Live { state, op } = chain.as_mut().project() else {
+            panic!("`Owned` polled after completion");
+        };
+        let outcome = ready!(op.poll(state, cx, &Lent::root()));
+        chain.set(Chain::Done);
+        Poll::Ready(outcome)
+    }
+}
+
+impl<O: Operation> FusedFuture for Owned<O> {
+    fn is_terminated(&self) -> bool {
+        matches!(self.chain, Chain::Done)
+    }
+}
+
+impl<O: Operation> fmt::Debug for Owned<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = if self.is_terminated() { "done" } else { "live" };
+        f.debug_struct("Owned").field("stage", &stage).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,169 @@
+use core::{fmt, future::Future, time::Duration};
+
+use super::Owned;
+use crate::{
+    abort::{AbortHandle, Name},
+    limit::{Limit, Limited},
+    named::Named,
+    operation::{Call, Once, Operation, Repeat, Task},
+    owner::Owner,
+    retry::{Policy, Retry},
+    scope::{InScope, Owns, TryInScope},
+    time::{Instant, TimerHandle},
+    timeout::Timeout,
+    with_abort::WithAbort,
+    with_timer::WithTimer,
+};
+
+/// Adds adapters to any future, and to any closure that makes one.
+///
+/// An adapter covers what stands before it, so their order is meaning. Each returns an [`Owned`],
+/// which is a plain future of `Result<Output, Aborted>` and has the same adapters again: however
+/// many there are, the result stays at one layer.
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure::{Backoff, Limit, OwnedFuture, Scope};
+///
+/// # async fn fetch(url: &str) -> Result<String, std::io::Error> { Ok(url.into()) }
+/// # smol::block_on(async {
+/// let scope = Scope::new("ingest");
+/// let limit = Limit::new(8);
+/// let url = "http://example.org";
+///
+/// let page = (|| fetch(url))                        // a closure makes a fresh future per attempt
+///     .with_timeout(Duration::from_secs(2))         // each attempt
+///     .retry(Backoff::exponential().attempts(4))    // stops at once when the owner aborts
+///     .limit(&limit)                                // the permit is held over all attempts
+///     .with_timeout(Duration::from_secs(10))        // all of it, the wait for the permit too
+///     .in_scope(&scope)                             // one owner
+///     .await??;
+/// # assert_eq!(page, url);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+///
+/// # Receivers
+///
+/// The marker `M` is always inferred. It tells apart the three kinds of receiver:
+///
+/// | | runs |
+/// |---|---|
+/// | a future | once |
+/// | `FnMut() -> Fut`: a closure, an async closure, an `async fn` | once, or per attempt of a retry |
+/// | `FnMut(Owner) -> Fut`, with the type written: `\|owner: Owner\| ..` | the same, and sees its [`Owner`] |
+///
+/// # Cancel safety
+///
+/// Dropping a chain at any point drops all that it runs, gives its permit back, leaves its scope and
+/// its queues and cancels its alarms, at once.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a future nor a closure that makes one",
+    note = "adapters work on a future, on `|| fetch(&url)`, and on `|owner: Owner| fetch(&url, owner)` (write the type)",
+    note = "a closure must make a new future at each call: what it hands over, clone into an `async move` block"
+)]
+pub trait OwnedFuture<M = FromFuture>: Sized {
+    /// What the receiver becomes.
+    type Operation: Operation;
+
+    /// Lifts the receiver without adapting it: the way out where another trait has a method of the
+    /// same name.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::OwnedFuture;
+    ///
+    /// let chain = async { 1 }.owned().with_timeout(Duration::from_secs(1));
+    /// assert_eq!(smol::block_on(chain).unwrap(), 1);
+    /// ```
+    fn owned(self) -> Owned<Self::Operation>;
+
+    /// See [`Owned::with_timeout`].
+    fn with_timeout(self, after: Duration) -> Owned<Timeout<Self::Operation>> {
+        self.owned().with_timeout(after)
+    }
+
+    /// See [`Owned::with_deadline`].
+    fn with_deadline(self, at: impl Into<Instant>) -> Owned<Timeout<Self::Operation>> {
+        self.owned().with_deadline(at)
+    }
+
+    /// See [`Owned::retry`].
+    fn retry<P: Policy, T, E>(self, policy: P) -> Owned<Retry<Self::Operation, P>>
+    where
+        Self::Operation: Repeat<Output = Result<T, E>>,
+    {
+        self.owned().retry(policy)
+    }
+
+    /// See [`Owned::limit`].
+    fn limit(self, limit: &Limit) -> Owned<Limited<Self::Operation>> {
+        self.owned().limit(limit)
+    }
+
+    /// See [`Owned::in_scope`].
+    fn in_scope<S: Owns + ?Sized>(self, scope: &S) -> Owned<InScope<Self::Operation>> {
+        self.owned().in_scope(scope)
+    }
+
+    /// See [`Owned::try_in_scope`].
+    fn try_in_scope<S, T, E>(self, scope: &S) -> Owned<TryInScope<Self::Operation>>
+    where
+        S: Owns + ?Sized,
+        Self::Operation: Operation<Output = Result<T, E>>,
+        E: fmt::Display,
+    {
+        self.owned().try_in_scope(scope)
+    }
+
+    /// See [`Owned::with_abort`].
+    fn with_abort(self, handle: &AbortHandle) -> Owned<WithAbort<Self::Operation>> {
+        self.owned().with_abort(handle)
+    }
+
+    /// See [`Owned::with_timer`].
+    fn with_timer(self, timer: impl Into<TimerHandle>) -> Owned<WithTimer<Self::Operation>> {
+        self.owned().with_timer(timer)
+    }
+
+    /// See [`Owned::named`].
+    fn named(self, name: impl Into<Name>) -> Owned<Named<Self::Operation>> {
+        self.owned().named(name)
+    }
+}
+
+/// Marks a receiver that is a future.
+#[derive(Clone, Copy, Debug)]
+pub struct FromFuture;
+
+/// Marks a receiver that is a closure without arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct FromCall;
+
+/// Marks a receiver that is a closure over its [`Owner`].
+#[derive(Clone, Copy, Debug)]
+pub struct FromTask;
+
+impl<F: Future> OwnedFuture<FromFuture> for F {
+    type Operation = Once<F>;
+
+    fn owned(self) -> Owned<Once<F>> {
+        Owned::new(Once::new(self))
+    }
+}
+
+impl<F: FnMut() -> Fut, Fut: Future> OwnedFuture<FromCall> for F {
+    type Operation = Call<F>;
+
+    fn owned(self) -> Owned<Call<F>> {
+        Owned::new(Call::new(self))
+    }
+}
+
+impl<F: FnMut(Owner) -> Fut, Fut: Future> OwnedFuture<FromTask> for F {
+    type Operation = Task<F>;
+
+    fn owned(self) -> Owned<Task<F>> {
+        Owned::new(Task::new(self))
+    }
+}

@@ -1,0 +1,276 @@
+//! Who waits for a permit, and who is offered one.
+//!
+//! A free permit belongs to nobody. A waiter that is *offered* one was woken, and claims it when it
+//! is polled. An offer is *fresh* for one window and then lapses: it can still be taken up while a
+//! permit is free, but no longer holds up those behind.
+//!
+//! Invariants, whenever the lock is free:
+//!
+//! 1. `free` and the permits that are held add up to the capacity.
+//! 2. There are at least as many fresh offers as free permits, or nobody stands in the line.
+//! 3. Who stands in the line claims nothing, nor does a newcomer while there is a line or a fresh
+//!    offer.
+//! 4. Whoever had an offer and is dropped, or was too late, leaves no trace of it; 2 then finds the
+//!    next one.
+//! 5. While a permit is free, an offer fresh, and somebody stands in the line, the alarm is set. Where there is no
+//!    timer to set it, all who stand in the line are offered what is free.
+//!
+//! The alarm isn't cancelled when the offer is taken up, so that a busy limit sets it once a window
+//! and not at each release; `claims` tells it whether anything has moved since.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::{
+    fmt, mem,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use crate::{
+    owner::Lent,
+    sync::{Arc, Mutex, Wake},
+    time::TimerHandle,
+    wake::wake_all,
+};
+
+/// How long whoever was offered a permit has it to itself, at least.
+const WINDOW: Duration = Duration::from_millis(1);
+
+pub(super) struct Queue {
+    capacity: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    free: usize,
+    /// Numbers the waiters in the order in which they came.
+    came: u64,
+    /// Not offered a permit; the first is next.
+    line: BTreeMap<u64, Waker>,
+    /// Offered a permit, in which window.
+    offered: BTreeMap<u64, u64>,
+    window: u64,
+    /// Offers made in this window.
+    fresh: usize,
+    claims: u64,
+    /// `claims` at the time when the alarm was set.
+    alarm: Option<u64>,
+    timer: Option<TimerHandle>,
+}
+
+impl Queue {
+    pub(super) const fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            state: Mutex::new(State {
+                free: capacity,
+                came: 0,
+                line: BTreeMap::new(),
+                offered: BTreeMap::new(),
+                window: 0,
+                fresh: 0,
+                claims: 0,
+                alarm: None,
+                timer: None,
+            }),
+        }
+    }
+
+    pub(super) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(super) fn active(&self) -> usize {
+        self.capacity - self.state.with(|state| state.free)
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.state.with(|state| state.line.len() + state.offered.len())
+    }
+
+    /// Changes the queue, then offers what is free.
+    fn change<R>(self: &Arc<Self>, f: impl FnOnce(&mut State, &mut Vec<Waker>) -> R) -> R {
+        let mut woken = Vec::new();
+        let (result, timer) = self.state.with(|state| {
+            let result = f(state, &mut woken);
+            state.offer_free(&mut woken);
+            (result, state.begin_window())
+        });
+        // The alarm comes before the wakers: one of them may panic.
+        if let Some(timer) = timer {
+            timer.timer().wake_at(timer.now() + WINDOW, Waker::from(self.clone()));
+        }
+        wake_all(woken);
+        result
+    }
+}
+
+/// The alarm rings.
+impl Wake for Queue {
+    fn wake(self: Arc<Self>) {
+        self.change(State::end_window);
+    }
+}
+
+impl State {
+    /// Takes a permit for one who has just come, if nobody has a better claim.
+    fn claim_new(&mut self) -> bool {
+        let claimed = self.free > 0 && self.fresh == 0 && self.line.is_empty();
+        if claimed {
+            self.claim();
+        }
+        claimed
+    }
+
+    fn claim(&mut self) {
+        self.free -= 1;
+        self.claims = self.claims.wrapping_add(1);
+    }
+
+    /// Takes up an offer: `None` if there was none, else whether a permit was left.
+    fn take_up(&mut self, number: u64) -> Option<bool> {
+        let window = self.offered.remove(&number)?;
+        if window == self.window {
+            self.fresh -= 1;
+        }
+        let claimed = self.free > 0;
+        if claimed {
+            self.claim();
+        }
+        Some(claimed)
+    }
+
+    fn offer_free(&mut self, woken: &mut Vec<Waker>) {
+        let offers = match (&self.timer, self.free) {
+            (_, 0) => 0,
+            (None, _) => usize::MAX,
+            (Some(_), free) => free.saturating_sub(self.fresh),
+        };
+        self.offer(offers, woken);
+    }
+
+    fn offer(&mut self, offers: usize, woken: &mut Vec<Waker>) {
+        for _ in 0..offers {
+            let Some((number, waker)) = self.line.pop_first() else { return };
+            self.offered.insert(number, self.window);
+            self.fresh += 1;
+            woken.push(waker);
+        }
+    }
+
+    /// The timer on which to set the alarm, if it must be.
+    fn begin_window(&mut self) -> Option<TimerHandle> {
+        if self.free == 0 || self.fresh == 0 || self.line.is_empty() || self.alarm.is_some() {
+            return None;
+        }
+        let timer = self.timer.clone()?;
+        self.alarm = Some(self.claims);
+        Some(timer)
+    }
+
+    /// Lets the offers lapse if none was taken up since the alarm was set, and makes twice as many:
+    /// a long row of waiters that nobody polls is passed in few windows.
+    fn end_window(&mut self, woken: &mut Vec<Waker>) {
+        let moved = self.alarm.take() != Some(self.claims);
+        if moved || self.free == 0 {
+            return;
+        }
+        self.window += 1;
+        let lapsed = mem::take(&mut self.fresh);
+        self.offer(lapsed.saturating_mul(2), woken);
+    }
+}
+
+/// One place in the queue, and then one permit.
+pub(super) struct Ticket {
+    queue: Arc<Queue>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    New,
+    Waiting(u64),
+    Holding,
+}
+
+impl Ticket {
+    pub(super) const fn new(queue: Arc<Queue>) -> Self {
+        Self { queue, stage: Stage::New }
+    }
+
+    /// Ready while it holds a permit.
+    pub(super) fn poll_permit(&mut self, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
+        let (claimed, number) = match self.stage {
+            Stage::Holding => return Poll::Ready(()),
+            Stage::New => (self.queue.state.with(State::claim_new), None),
+            Stage::Waiting(number) => {
+                let stays = self.queue.state.with(|state| match state.line.get(&number) {
+                    Some(waker) if waker.will_wake(cx.waker()) => None,
+                    Some(_) => Some(false),
+                    None => state.take_up(number),
+                });
+                match stays {
+                    Some(claimed) => (claimed, Some(number)),
+                    None => return Poll::Pending,
+                }
+            }
+        };
+        if claimed {
+            self.stage = Stage::Holding;
+            return Poll::Ready(());
+        }
+        self.wait(number, cx, lent)
+    }
+
+    /// Takes its place in the line, which is an old one if it has waited before.
+    fn wait(&mut self, number: Option<u64>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let timer = lent.timer().cloned();
+        let (stage, replaced) = self.queue.change(|state, _| {
+            // Much may have happened since the lock was free.
+            let claimed = match number {
+                None => state.claim_new(),
+                Some(number) => state.take_up(number) == Some(true),
+            };
+            if claimed {
+                return (Stage::Holding, (Some(waker), timer));
+            }
+            let number = number.unwrap_or_else(|| {
+                state.came += 1;
+                state.came
+            });
+            let replaced = state.line.insert(number, waker);
+            (Stage::Waiting(number), (replaced, mem::replace(&mut state.timer, timer)))
+        });
+        drop(replaced);
+        self.stage = stage;
+        match stage {
+            Stage::Holding => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        match self.stage {
+            Stage::New => {}
+            Stage::Holding => self.queue.change(|state, _| state.free += 1),
+            Stage::Waiting(number) => {
+                let waker = self.queue.change(|state, _| {
+                    if state.offered.remove(&number).is_some_and(|window| window == state.window) {
+                        state.fresh -= 1;
+                    }
+                    state.line.remove(&number)
+                });
+                drop(waker);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ticket").field(&self.stage).finish()
+    }
+}

@@ -1,0 +1,80 @@
+use core::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project::pin_project;
+
+use super::{Operation, Repeat, running};
+use crate::{abort::Aborted, owner::Lent};
+
+/// The operation that a closure without arguments is: each run awaits the future that one call
+/// makes.
+#[pin_project]
+#[derive(Clone)]
+pub struct Call<F> {
+    make: F,
+}
+
+/// What a [`Call`] keeps while it runs: its future.
+#[pin_project]
+pub struct CallState<Fut> {
+    #[pin]
+    future: Option<Fut>,
+}
+
+impl<F> Call<F> {
+    pub(crate) const fn new(make: F) -> Self {
+        Self { make }
+    }
+}
+
+impl<Fut> Default for CallState<Fut> {
+    fn default() -> Self {
+        Self { future: None }
+    }
+}
+
+impl<F: FnMut() -> Fut, Fut: Future> Operation for Call<F> {
+    type Output = Fut::Output;
+    type State = CallState<Fut>;
+
+    fn poll(
+        self: Pin<&mut Self>,
+        state: Pin<&mut CallState<Fut>>,
+        cx: &mut Context<'_>,
+        _: &Lent<'_>,
+    ) -> Poll<Result<Fut::Output, Aborted>> {
+        let mut future = state.project().future;
+        let value = ready!(running(future.as_mut(), self.project().make).poll(cx));
+        future.set(None);
+        Poll::Ready(Ok(value))
+    }
+
+    fn poll_abort(
+        self: Pin<&mut Self>,
+        state: Pin<&mut CallState<Fut>>,
+        _: &mut Context<'_>,
+        _: &Lent<'_>,
+        _: &Aborted,
+    ) -> Poll<()> {
+        state.project().future.set(None);
+        Poll::Ready(())
+    }
+}
+
+impl<F: FnMut() -> Fut, Fut: Future> Repeat for Call<F> {}
+
+impl<F> fmt::Debug for Call<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").finish_non_exhaustive()
+    }
+}
+
+impl<Fut> fmt::Debug for CallState<Fut> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallState").field("running", &self.future.is_some()).finish()
+    }
+}

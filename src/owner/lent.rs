@@ -1,0 +1,176 @@
+use alloc::vec::Vec;
+use core::{cell::Cell, fmt, time::Duration};
+
+use super::{Owner, core::Core};
+use crate::{
+    abort::{AbortHandle, Name},
+    time::{Instant, TimerHandle},
+};
+
+/// What the owner of an operation lends it for the length of one poll.
+///
+/// A chain of references on the stack, one link for each adapter above that has something to say. It
+/// costs nothing until somebody asks, and the answers are then found by walking up.
+pub struct Lent<'a> {
+    up: Option<&'a Lent<'a>>,
+    link: Link<'a>,
+}
+
+/// What one adapter says.
+pub(crate) enum Link<'a> {
+    Root,
+    Name(&'a Name),
+    Abort(&'a AbortHandle),
+    Timer(&'a TimerHandle),
+    Deadline(&'a Deadline),
+    Attempt(u32),
+    Scope(&'a Core),
+}
+
+/// A point in time that is fixed by the first who asks.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    after: Cell<Option<Duration>>,
+    at: Cell<Instant>,
+}
+
+impl Deadline {
+    pub(crate) const fn after(after: Duration) -> Self {
+        Self { after: Cell::new(Some(after)), at: Cell::new(Instant::NEVER) }
+    }
+
+    pub(crate) const fn at(at: Instant) -> Self {
+        Self { after: Cell::new(None), at: Cell::new(at) }
+    }
+
+    pub(crate) fn fix(&self, now: impl FnOnce() -> Instant) -> Instant {
+        if let Some(after) = self.after.take() {
+            // The longest waits are meant for ever, wherever the clock stands.
+            let never = after == Duration::MAX;
+            self.at.set(if never { Instant::NEVER } else { now() + after });
+        }
+        self.at.get()
+    }
+}
+
+impl<'a> Lent<'a> {
+    pub(crate) const fn root() -> Self {
+        Self { up: None, link: Link::Root }
+    }
+
+    pub(crate) const fn with(&'a self, link: Link<'a>) -> Self {
+        Self { up: Some(self), link }
+    }
+
+    fn links(&self) -> impl Iterator<Item = &Link<'a>> {
+        core::iter::successors(Some(self), |lent| lent.up).map(|lent| &lent.link)
+    }
+
+    /// An owned view, to be kept beyond the poll.
+    ///
+    /// It has a node of its own in the lattice, below all owners above. Whoever asks for it aborts
+    /// that node when what it owns has ended.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        Owner {
+            abort: self.child(),
+            deadline: self.deadline(),
+            timer: self.timer().cloned(),
+            attempt: self.attempt(),
+            name: self.name().cloned(),
+        }
+    }
+
+    /// A new node below the handles and scopes above.
+    ///
+    /// Timeouts and other adapters above aren't part of it: when they end what runs below, it is
+    /// told by [`poll_abort`](crate::operation::Operation::poll_abort).
+    #[must_use]
+    pub fn child(&self) -> AbortHandle {
+        let mut above = self.links().filter_map(|link| match link {
+            Link::Abort(handle) => Some(*handle),
+            Link::Scope(scope) => Some(&scope.abort),
+            _ => None,
+        });
+        match (above.next(), above.next()) {
+            (None, _) => AbortHandle::new(),
+            (Some(only), None) => only.child(),
+            (Some(first), Some(second)) => {
+                let all: Vec<_> = [first, second].into_iter().chain(above).collect();
+                AbortHandle::any(all)
+            }
+        }
+    }
+
+    /// The earliest deadline above, on this owner's [`timer`](Self::timer). Those above a change of
+    /// timer don't count: their instants mean nothing here.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline_since(None)
+    }
+
+    /// As `deadline`, where the caller has just asked the clock.
+    pub(crate) fn deadline_since(&self, now: Option<Instant>) -> Option<Instant> {
+        let timer = self.timer()?;
+        let mut now = now;
+        let mut earliest: Option<Instant> = None;
+        let mut lent = Some(self);
+        while let Some(Lent { up, link }) = lent {
+            match link {
+                Link::Deadline(deadline) => {
+                    let at = deadline.fix(|| *now.get_or_insert_with(|| timer.now()));
+                    earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
+                }
+                Link::Timer(_) | Link::Scope(_) => {
+                    let above = up.and_then(|up| up.timer());
+                    if !above.is_some_and(|above| above.is_same(timer)) {
+                        break;
+                    }
+                }
+                _ => {}
+            }
+            lent = *up;
+        }
+        earliest.filter(|earliest| *earliest != Instant::NEVER)
+    }
+
+    /// The nearest timer above; with `std`, the process's own where none was given.
+    #[must_use]
+    pub fn timer(&self) -> Option<&'a TimerHandle> {
+        let given = self.links().find_map(|link| match link {
+            Link::Timer(timer) => Some(*timer),
+            Link::Scope(scope) => scope.timer.as_ref(),
+            _ => None,
+        });
+        given.or(TimerHandle::system())
+    }
+
+    /// Which attempt of the nearest retry above this is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        let attempt = self.links().find_map(|link| match link {
+            Link::Attempt(attempt) => Some(*attempt),
+            _ => None,
+        });
+        attempt.unwrap_or(1)
+    }
+
+    /// The nearest name above.
+    #[must_use]
+    pub fn name(&self) -> Option<&'a Name> {
+        self.links().find_map(|link| match link {
+            Link::Name(name) => Some(*name),
+            Link::Scope(scope) => Some(&scope.name),
+            _ => None,
+        })
+    }
+}
+
+impl fmt::Debug for Lent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lent")
+            .field("name", &self.name())
+            .field("attempt", &self.attempt())
+            .finish_non_exhaustive()
+    }
+}

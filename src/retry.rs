@@ -1,0 +1,298 @@
+//! `.retry()`: what stands before it is tried again when it fails.
+//!
+//! # The trap
+//!
+//! A closure that returns an owned chain yields `Result<Result<T, E>, Aborted>`, and to `retry` that
+//! is a success or a failure by its outer layer alone. An attempt that failed with `Ok(Err(e))`
+//! is not tried again:
+//!
+//! ```
+//! use std::{cell::Cell, time::Duration};
+//! use tenure::{Backoff, OwnedFuture};
+//!
+//! let calls = Cell::new(0);
+//! let failing = || async {
+//!     calls.set(calls.get() + 1);
+//!     Err::<(), _>("down")
+//! };
+//! let thrice = Backoff::fixed(Duration::ZERO).attempts(3);
+//!
+//! // The trap: the closure makes a chain, whose `Ok` holds the `Err`.
+//! let trap = (|| failing().with_timeout(Duration::from_secs(1))).retry(thrice);
+//! assert!(matches!(smol::block_on(trap), Ok(Ok(Err("down")))));
+//! assert_eq!(calls.take(), 1);
+//!
+//! // The cure: `.flatten()` in the closure,
+//! let cure = (|| failing().with_timeout(Duration::from_secs(1)).flatten()).retry(thrice);
+//! assert!(smol::block_on(cure).unwrap().is_err());
+//! assert_eq!(calls.take(), 3);
+//!
+//! // or the timeout outside of it.
+//! let cure = failing.with_timeout(Duration::from_secs(1)).retry(thrice);
+//! assert!(smol::block_on(cure).unwrap().is_err());
+//! assert_eq!(calls.take(), 3);
+//! ```
+//!
+//! # What is tried again
+//!
+//! | an attempt ends with | |
+//! |---|---|
+//! | `Err(e)` | tried again if [`when`](crate::Owned::when) says so; without it, always |
+//! | an abort from [below](Position::Below): its own timeout | tried again |
+//! | an abort from [above](Position::Above): an owner, a scope, a handle | never |
+//!
+//! A back-off that would end after the owner's deadline is not begun: the retry ends at once, with
+//! the last error, or with [`AbortReason::DeadlinePassed`] and the last attempt's timeout as its
+//! cause. A back-off of zero touches no timer.
+
+mod backoff;
+
+use core::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use pin_project::pin_project;
+
+pub use backoff::{Backoff, BackoffState, Delays, Jitter, Policy};
+
+use crate::{
+    abort::{AbortReason, Aborted, Name, Position},
+    future::Error,
+    operation::{Operation, Repeat},
+    owner::{Lent, Link},
+    time::Sleep,
+};
+
+/// Operation made by [`OwnedFuture::retry`](crate::OwnedFuture::retry).
+#[pin_project]
+pub struct Retry<O, P, W = Always, N = Silently> {
+    #[pin]
+    op: O,
+    policy: P,
+    when: W,
+    notify: N,
+}
+
+/// What a [`Retry`] keeps while it runs: the attempt, and the back-off between two.
+#[pin_project]
+pub struct RetryState<S, D> {
+    #[pin]
+    inner: S,
+    policy: D,
+    failed: u32,
+    back_off: Option<Sleep>,
+}
+
+/// What [`Owned::on_retry`](crate::Owned::on_retry) is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Retrying<'a, E> {
+    /// The attempt that failed, from 1.
+    pub attempt: u32,
+    /// How long it waits before the next one.
+    pub delay: Duration,
+    /// Why it failed: what it returned, or its own timeout.
+    pub error: Error<&'a E>,
+}
+
+/// Decides which errors are worth another attempt: [`Always`], or a closure given to
+/// [`Owned::when`](crate::Owned::when).
+pub trait When<E> {
+    /// Whether to try again after `error`.
+    fn is_worth(&mut self, error: &E) -> bool;
+}
+
+/// Is told of each retry: [`Silently`], or a closure given to
+/// [`Owned::on_retry`](crate::Owned::on_retry).
+pub trait Notify<E> {
+    /// Called before the back-off begins.
+    fn notify(&mut self, retrying: &Retrying<'_, E>);
+}
+
+/// Every error is worth another attempt.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Always;
+
+/// Nobody is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silently;
+
+impl<E> When<E> for Always {
+    fn is_worth(&mut self, _: &E) -> bool {
+        true
+    }
+}
+
+impl<E, F: FnMut(&E) -> bool> When<E> for F {
+    fn is_worth(&mut self, error: &E) -> bool {
+        self(error)
+    }
+}
+
+impl<E> Notify<E> for Silently {
+    fn notify(&mut self, _: &Retrying<'_, E>) {}
+}
+
+impl<E, F: FnMut(&Retrying<'_, E>)> Notify<E> for F {
+    fn notify(&mut self, retrying: &Retrying<'_, E>) {
+        self(retrying);
+    }
+}
+
+impl<O, P> Retry<O, P> {
+    pub(crate) const fn new(op: O, policy: P) -> Self {
+        Self { op, policy, when: Always, notify: Silently }
+    }
+}
+
+impl<O, P, W, N> Retry<O, P, W, N> {
+    pub(crate) fn when<F>(self, when: F) -> Retry<O, P, F, N> {
+        Retry { op: self.op, policy: self.policy, when, notify: self.notify }
+    }
+
+    pub(crate) fn on_retry<F>(self, notify: F) -> Retry<O, P, W, F> {
+        Retry { op: self.op, policy: self.policy, when: self.when, notify }
+    }
+}
+
+impl<S: Default, D: Default> Default for RetryState<S, D> {
+    fn default() -> Self {
+        Self { inner: S::default(), policy: D::default(), failed: 0, back_off: None }
+    }
+}
+
+/// So many attempts are made in one poll where none of them waits; then others have a turn.
+const AT_ONCE: u32 = 32;
+
+type Outcome<T, E> = Result<Result<T, E>, Aborted>;
+
+impl<O, P, W, N, T, E> Operation for Retry<O, P, W, N>
+where
+    O: Repeat<Output = Result<T, E>>,
+    P: Policy,
+    W: When<E>,
+    N: Notify<E>,
+{
+    type Output = O::Output;
+    type State = RetryState<O::State, P::State>;
+
+    fn poll(
+        self: Pin<&mut Self>,
+        state: Pin<&mut Self::State>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Outcome<T, E>> {
+        let mut this = self.project();
+        let mut state = state.project();
+        for _ in 0..AT_ONCE {
+            if let Some(sleep) = state.back_off.as_mut() {
+                ready!(Pin::new(sleep).poll(cx));
+                *state.back_off = None;
+            }
+            let attempt = state.failed.saturating_add(1);
+            let below = lent.with(Link::Attempt(attempt));
+            let outcome = ready!(this.op.as_mut().poll(state.inner.as_mut(), cx, &below));
+            let worth = match &outcome {
+                Ok(Ok(_)) => false,
+                Ok(Err(error)) => this.when.is_worth(error),
+                Err(aborted) => aborted.position() == Position::Below,
+            };
+            let delay = if worth { this.policy.next_delay(state.policy) } else { None };
+            let Some(delay) = delay else {
+                (*state.failed, *state.policy) = (0, P::State::default());
+                return Poll::Ready(outcome);
+            };
+            match sleep_for(delay, lent) {
+                Ok(sleep) => *state.back_off = sleep,
+                Err(reason) => {
+                    (*state.failed, *state.policy) = (0, P::State::default());
+                    let origin = this.op.name().or_else(|| lent.name()).cloned();
+                    return Poll::Ready(too_late(outcome, reason, origin));
+                }
+            }
+            *state.failed = attempt;
+            let error = match &outcome {
+                Ok(Err(error)) => Error::Failed(error),
+                Err(aborted) => Error::Aborted(aborted.clone()),
+                Ok(Ok(_)) => continue,
+            };
+            this.notify.notify(&Retrying { attempt, delay, error });
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_abort(
+        self: Pin<&mut Self>,
+        state: Pin<&mut Self::State>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
+    ) -> Poll<()> {
+        let this = self.project();
+        let state = state.project();
+        *state.back_off = None;
+        let below = lent.with(Link::Attempt(state.failed.saturating_add(1)));
+        ready!(this.op.poll_abort(state.inner, cx, &below, aborted));
+        (*state.failed, *state.policy) = (0, P::State::default());
+        Poll::Ready(())
+    }
+
+    fn name(&self) -> Option<&Name> {
+        self.op.name()
+    }
+}
+
+impl<O, P, W, N, T, E> Repeat for Retry<O, P, W, N>
+where
+    O: Repeat<Output = Result<T, E>>,
+    P: Policy,
+    W: When<E>,
+    N: Notify<E>,
+{
+}
+
+/// What to wait for before the next attempt; or why there can be none.
+fn sleep_for(delay: Duration, lent: &Lent<'_>) -> Result<Option<Sleep>, AbortReason> {
+    if delay.is_zero() {
+        return Ok(None);
+    }
+    let timer = lent.timer().ok_or(AbortReason::NoTimer)?;
+    let now = timer.now();
+    let end = now + delay;
+    match lent.deadline_since(Some(now)) {
+        Some(at) if end >= at => Err(AbortReason::DeadlinePassed { at }),
+        _ => Ok(Some(Sleep::new(timer.clone(), end))),
+    }
+}
+
+/// The end of a retry whose next attempt could not be made: its own error, if it has one.
+fn too_late<T, E>(
+    outcome: Outcome<T, E>,
+    reason: AbortReason,
+    origin: Option<Name>,
+) -> Outcome<T, E> {
+    outcome.map_err(|cause| Aborted::new(reason, origin, Position::Above).because(cause))
+}
+
+impl<O: fmt::Debug, P: fmt::Debug, W, N> fmt::Debug for Retry<O, P, W, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry")
+            .field("op", &self.op)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, D> fmt::Debug for RetryState<S, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryState")
+            .field("failed", &self.failed)
+            .field("back_off", &self.back_off)
+            .finish_non_exhaustive()
+    }
+}

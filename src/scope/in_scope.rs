@@ -1,0 +1,182 @@
+use alloc::string::{String, ToString};
+use core::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project::pin_project;
+
+use super::Owns;
+use crate::{
+    abort::{AbortReason, Aborted, Name, Position},
+    operation::{Operation, Repeat},
+    owner::{Lent, Link, core::Member},
+    with_abort::WithAbortState,
+};
+
+/// Operation made by [`OwnedFuture::in_scope`](crate::OwnedFuture::in_scope).
+#[pin_project]
+pub struct InScope<O> {
+    // Dropped first: what was owned is gone before its owner stops counting it.
+    #[pin]
+    op: O,
+    member: Member,
+}
+
+/// What an [`InScope`] keeps while it runs.
+#[pin_project]
+#[derive(Debug)]
+pub struct InScopeState<S> {
+    #[pin]
+    inner: WithAbortState<S>,
+}
+
+/// Operation made by [`OwnedFuture::try_in_scope`](crate::OwnedFuture::try_in_scope).
+#[pin_project]
+#[derive(Debug)]
+pub struct TryInScope<O> {
+    #[pin]
+    inner: InScope<O>,
+}
+
+impl<O> InScope<O> {
+    pub(crate) fn new<S: Owns + ?Sized>(op: O, scope: &S) -> Self {
+        Self { op, member: Member::new(scope.core()) }
+    }
+}
+
+impl<O> TryInScope<O> {
+    pub(crate) fn new<S: Owns + ?Sized>(op: O, scope: &S) -> Self {
+        Self { inner: InScope::new(op, scope) }
+    }
+}
+
+impl<S: Default> Default for InScopeState<S> {
+    fn default() -> Self {
+        Self { inner: WithAbortState::default() }
+    }
+}
+
+impl<O: Operation> Operation for InScope<O> {
+    type Output = O::Output;
+    type State = InScopeState<O::State>;
+
+    fn poll(
+        self: Pin<&mut Self>,
+        state: Pin<&mut Self::State>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Result<O::Output, Aborted>> {
+        let this = self.project();
+        if let Some(aborted) = this.member.refusal() {
+            return Poll::Ready(Err(aborted));
+        }
+        let core = &*this.member.core;
+        let below = lent.with(Link::Scope(core));
+        let name = this.op.name().or_else(|| lent.name()).cloned();
+        let poll = || state.project().inner.poll_under(&core.abort, this.op, cx, &below);
+        abort_on_panic(poll, |message| {
+            core.abort.abort(AbortReason::Panicked { who: name, message });
+        })
+    }
+
+    fn poll_abort(
+        self: Pin<&mut Self>,
+        state: Pin<&mut Self::State>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
+    ) -> Poll<()> {
+        let this = self.project();
+        let below = lent.with(Link::Scope(&this.member.core));
+        state.project().inner.poll_abort_under(this.op, cx, &below, aborted)
+    }
+
+    fn name(&self) -> Option<&Name> {
+        self.op.name()
+    }
+}
+
+/// Runs `poll`; if it panics, tells `abort` its message and lets the panic go on.
+#[cfg(feature = "std")]
+fn abort_on_panic<R>(poll: impl FnOnce() -> R, abort: impl FnOnce(String)) -> R {
+    use crate::wake::caught;
+
+    let panic = match caught(poll) {
+        Ok(polled) => return polled,
+        Err(panic) => panic,
+    };
+    let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(message), _) => (*message).into(),
+        (_, Some(message)) => message.clone(),
+        _ => "a value that isn't text".into(),
+    };
+    // A waker of a sibling may panic in turn; the first panic is the one that goes on.
+    drop(caught(|| abort(message)));
+    std::panic::resume_unwind(panic)
+}
+
+/// Without `std` nothing can be caught: a panic ends the program.
+#[cfg(not(feature = "std"))]
+fn abort_on_panic<R>(poll: impl FnOnce() -> R, _: impl FnOnce(String)) -> R {
+    poll()
+}
+
+impl<O, T, E> Operation for TryInScope<O>
+where
+    O: Operation<Output = Result<T, E>>,
+    E: fmt::Display,
+{
+    type Output = O::Output;
+    type State = InScopeState<O::State>;
+
+    fn poll(
+        self: Pin<&mut Self>,
+        state: Pin<&mut Self::State>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Result<O::Output, Aborted>> {
+        let mut inner = self.project().inner;
+        let outcome = ready!(inner.as_mut().poll(state, cx, lent));
+        let error = match &outcome {
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(aborted) if aborted.position() == Position::Below => Some(aborted.to_string()),
+            _ => None,
+        };
+        if let Some(error) = error {
+            let who = inner.name().or_else(|| lent.name()).cloned();
+            inner.member.failed(who, error);
+        }
+        Poll::Ready(outcome)
+    }
+
+    fn poll_abort(
+        self: Pin<&mut Self>,
+        state: Pin<&mut Self::State>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
+    ) -> Poll<()> {
+        self.project().inner.poll_abort(state, cx, lent, aborted)
+    }
+
+    fn name(&self) -> Option<&Name> {
+        self.inner.name()
+    }
+}
+
+impl<O: Repeat> Repeat for InScope<O> {}
+
+impl<O, T, E> Repeat for TryInScope<O>
+where
+    O: Repeat<Output = Result<T, E>>,
+    E: fmt::Display,
+{
+}
+
+impl<O: fmt::Debug> fmt::Debug for InScope<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InScope").field("op", &self.op).field("scope", &self.member.core).finish()
+    }
+}

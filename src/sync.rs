@@ -1,0 +1,72 @@
+//! What is shared between tasks and threads: `Arc`, atomics and one lock, for each kind of target.
+//!
+//! | target | `Arc`, atomics | lock |
+//! |---|---|---|
+//! | with `std` | `alloc`, `core` | `std::sync::Mutex`, poison recovered |
+//! | without, compare-and-swap | `alloc`, `core` | a critical section |
+//! | without, none (thumbv6m) | `portable-atomic` | a critical section |
+//!
+//! The lock hands its content to a closure and to nothing else: no guard can be kept while foreign
+//! code runs. Nothing that a user wrote (a waker, a callback, a `Drop`) is ever called inside.
+
+#[cfg(target_has_atomic = "ptr")]
+pub(crate) use alloc::{
+    sync::{Arc, Weak},
+    task::Wake,
+};
+#[cfg(target_has_atomic = "ptr")]
+pub(crate) use core::sync::atomic;
+
+#[cfg(not(target_has_atomic = "ptr"))]
+pub(crate) use portable_atomic as atomic;
+#[cfg(not(target_has_atomic = "ptr"))]
+pub(crate) use portable_atomic_util::{Arc, Weak, task::Wake};
+
+#[cfg(feature = "std")]
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+#[cfg(feature = "std")]
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
+    /// Runs `f`, which must be our own code alone, with the content to itself.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        // Our own code doesn't panic half-way through a change, so a poisoned lock is a sound one.
+        let mut content = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        f(&mut content)
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[cfg(not(feature = "std"))]
+#[derive(Debug)]
+pub(crate) struct Mutex<T>(critical_section::Mutex<core::cell::RefCell<T>>);
+
+#[cfg(not(feature = "std"))]
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(critical_section::Mutex::new(core::cell::RefCell::new(value)))
+    }
+
+    /// Runs `f`, which must be our own code alone, with the content to itself.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        critical_section::with(|section| f(&mut self.0.borrow_ref_mut(section)))
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().get_mut()
+    }
+}
+
+#[cfg(not(feature = "std"))]
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}

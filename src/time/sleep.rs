@@ -1,0 +1,85 @@
+use core::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use futures_core::FusedFuture;
+
+use super::{AlarmId, Instant, TimerHandle};
+
+/// Future that is ready once its timer has reached a point in time.
+///
+/// Made by [`TestClock::sleep`](super::TestClock::sleep). It sets its alarm when it is first
+/// polled, and only if the point has not been reached.
+///
+/// # Cancel safety
+///
+/// Dropping it cancels the alarm. The point in time is fixed when the sleep is made, so one that is
+/// polled late is not longer.
+#[must_use = "a future does nothing until it is awaited or polled"]
+pub struct Sleep {
+    timer: TimerHandle,
+    at: Instant,
+    alarm: Option<(AlarmId, Waker)>,
+    done: bool,
+}
+
+impl Sleep {
+    pub(crate) fn new(timer: TimerHandle, at: Instant) -> Self {
+        Self { timer, at, alarm: None, done: false }
+    }
+
+    /// The point in time that it waits for.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.at
+    }
+
+    fn disarm(&mut self) {
+        if let Some((alarm, _)) = self.alarm.take() {
+            self.timer.timer().cancel(self.at, alarm);
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.at == Instant::NEVER {
+            return Poll::Pending;
+        }
+        if self.done || self.timer.now() >= self.at {
+            self.disarm();
+            self.done = true;
+            return Poll::Ready(());
+        }
+        let armed = matches!(&self.alarm, Some((_, waker)) if waker.will_wake(cx.waker()));
+        if !armed {
+            self.disarm();
+            let alarm = self.timer.timer().wake_at(self.at, cx.waker().clone());
+            self.alarm = Some((alarm, cx.waker().clone()));
+        }
+        Poll::Pending
+    }
+}
+
+impl FusedFuture for Sleep {
+    fn is_terminated(&self) -> bool {
+        self.done
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("deadline", &self.at).field("done", &self.done).finish()
+    }
+}

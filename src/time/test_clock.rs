@@ -1,0 +1,366 @@
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use futures_core::FusedFuture;
+use pin_project::{pin_project, pinned_drop};
+
+use super::{AlarmId, Instant, Sleep, Timer, TimerHandle, queue::AlarmQueue};
+use crate::{
+    sync::{Arc, Mutex, Wake},
+    wake::wake_all,
+};
+
+/// A virtual clock, for tests that are exact and don't wait.
+///
+/// Its time stands still until [`advance`](TestClock::advance) moves it, or until every future
+/// that it [`watch`](TestClock::watch)es has nothing left to do but wait: then it jumps to the
+/// next alarm. Clones share one time. It works on every executor and on several threads at once.
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure::time::TestClock;
+///
+/// let clock = TestClock::new();
+/// let day = async {
+///     clock.sleep(Duration::from_secs(86_400)).await;
+///     "a day later"
+/// };
+/// assert_eq!(smol::block_on(clock.watch(day)), "a day later");
+/// assert_eq!(clock.elapsed(), Duration::from_secs(86_400));
+/// ```
+///
+/// # What it can't see
+///
+/// Only watched futures count. While one waits for something that isn't watched (a thread, a
+/// socket), the clock takes it for idle and jumps ahead: hold it with [`pause`](TestClock::pause).
+/// Several tasks are watched one by one. The order in which alarms wake is always the same: by
+/// time, then in the order in which they were set. What threads then make of it isn't.
+#[derive(Clone)]
+pub struct TestClock {
+    shared: Arc<Shared>,
+    handle: TimerHandle,
+}
+
+struct Shared(Mutex<State>);
+
+struct State {
+    now: Instant,
+    queue: AlarmQueue,
+    seats: BTreeMap<u64, Seat>,
+    seated: u64,
+    /// Seats that are being polled or are going to be.
+    busy: usize,
+    pauses: usize,
+}
+
+/// What is known of one watched future.
+struct Seat {
+    polling: bool,
+    woken: bool,
+    task: Option<Waker>,
+}
+
+impl Seat {
+    fn is_busy(&self) -> bool {
+        self.polling || self.woken
+    }
+}
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestClock {
+    /// A clock at [`Instant::START`].
+    #[must_use]
+    pub fn new() -> Self {
+        let shared = Arc::new(Shared(Mutex::new(State {
+            now: Instant::START,
+            queue: AlarmQueue::new(),
+            seats: BTreeMap::new(),
+            seated: 0,
+            busy: 0,
+            pauses: 0,
+        })));
+        Self { handle: TimerHandle::new(ClockTimer(shared.clone())), shared }
+    }
+
+    /// The present.
+    ///
+    /// ```
+    /// # use tenure::time::{Instant, TestClock};
+    /// assert_eq!(TestClock::new().now(), Instant::START);
+    /// ```
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.shared.0.with(|state| state.now)
+    }
+
+    /// How much time has passed since the clock was made.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.now() - Instant::START
+    }
+
+    /// A future that is ready when `after` has passed from now.
+    pub fn sleep(&self, after: Duration) -> Sleep {
+        Sleep::new(self.handle.clone(), self.now() + after)
+    }
+
+    /// Moves time on by `by`, and wakes on the way what falls due, the earliest first.
+    ///
+    /// The tasks that it wakes run later, on their executor, and find the time at its end.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure::time::TestClock;
+    /// let clock = TestClock::new();
+    /// clock.advance(Duration::from_secs(5));
+    /// assert_eq!(clock.elapsed(), Duration::from_secs(5));
+    /// ```
+    pub fn advance(&self, by: Duration) {
+        let end = self.now() + by;
+        loop {
+            let due = self.shared.0.with(|state| match state.queue.next() {
+                Some(at) if at <= end => {
+                    state.now = state.now.max(at);
+                    state.queue.take_due(at)
+                }
+                _ => {
+                    state.now = state.now.max(end);
+                    Vec::new()
+                }
+            });
+            if due.is_empty() {
+                return;
+            }
+            wake_all(due);
+        }
+    }
+
+    /// Watches `future`: whenever all watched futures are pending, with no wake-up on its way, the
+    /// clock jumps to its next alarm.
+    ///
+    /// A future counts as busy from this call until it is polled for the first time, so those that
+    /// are going to be spawned hold the clock until they run.
+    pub fn watch<F: Future>(&self, future: F) -> Watch<F> {
+        let seat = self.shared.0.with(|state| {
+            state.seated += 1;
+            state.busy += 1;
+            state.seats.insert(state.seated, Seat { polling: false, woken: true, task: None });
+            state.seated
+        });
+        let bell = Arc::new(Bell { shared: self.shared.clone(), seat });
+        Watch { future: Some(future), waker: Waker::from(bell.clone()), bell }
+    }
+
+    /// Holds the clock, so that it doesn't jump, until the guard is dropped.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::time::TestClock;
+    ///
+    /// let clock = TestClock::new();
+    /// let pause = clock.pause();
+    /// let worker = std::thread::spawn(move || {
+    ///     // What a test can't see on its clock happens here.
+    ///     drop(pause);
+    /// });
+    /// smol::block_on(clock.watch(clock.sleep(Duration::from_secs(1))));
+    /// worker.join().unwrap();
+    /// ```
+    pub fn pause(&self) -> Pause {
+        self.shared.0.with(|state| state.pauses += 1);
+        Pause(self.shared.clone())
+    }
+}
+
+impl Shared {
+    /// Jumps from alarm to alarm until somebody has something to do.
+    fn settle(&self) {
+        loop {
+            let due = self.0.with(|state| {
+                if state.busy > 0 || state.pauses > 0 || state.seats.is_empty() {
+                    return Vec::new();
+                }
+                let Some(at) = state.queue.next() else {
+                    return Vec::new();
+                };
+                state.now = state.now.max(at);
+                state.queue.take_due(at)
+            });
+            if due.is_empty() {
+                return;
+            }
+            wake_all(due);
+        }
+    }
+
+    /// Changes a seat and keeps the count of busy ones.
+    fn change<R>(&self, seat: u64, f: impl FnOnce(&mut Seat) -> R) -> Option<R> {
+        self.0.with(|state| {
+            let seat = state.seats.get_mut(&seat)?;
+            let before = seat.is_busy();
+            let result = f(seat);
+            match (before, seat.is_busy()) {
+                (false, true) => state.busy += 1,
+                (true, false) => state.busy -= 1,
+                _ => {}
+            }
+            Some(result)
+        })
+    }
+
+    fn leave(&self, seat: u64) {
+        let left = self.0.with(|state| {
+            let left = state.seats.remove(&seat);
+            if left.as_ref().is_some_and(Seat::is_busy) {
+                state.busy -= 1;
+            }
+            left
+        });
+        drop(left);
+        self.settle();
+    }
+}
+
+impl fmt::Debug for TestClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (elapsed, watched, busy) =
+            self.shared.0.with(|state| (state.now - Instant::START, state.seats.len(), state.busy));
+        f.debug_struct("TestClock")
+            .field("elapsed", &elapsed)
+            .field("watched", &watched)
+            .field("busy", &busy)
+            .finish()
+    }
+}
+
+impl From<&TestClock> for TimerHandle {
+    fn from(clock: &TestClock) -> Self {
+        clock.handle.clone()
+    }
+}
+
+struct ClockTimer(Arc<Shared>);
+
+impl Timer for ClockTimer {
+    fn now(&self) -> Instant {
+        self.0.0.with(|state| state.now)
+    }
+
+    fn wake_at(&self, at: Instant, waker: Waker) -> AlarmId {
+        self.0.0.with(|state| state.queue.insert(at, waker))
+    }
+
+    fn cancel(&self, at: Instant, alarm: AlarmId) {
+        let waker = self.0.0.with(|state| state.queue.remove(at, alarm));
+        drop(waker);
+    }
+}
+
+/// Guard that holds a [`TestClock`]; made by [`TestClock::pause`].
+///
+/// # Drop
+///
+/// Lets the clock go: it jumps at once where all that it watches is idle.
+#[must_use = "the clock is held for as long as the guard lives"]
+pub struct Pause(Arc<Shared>);
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        self.0.0.with(|state| state.pauses -= 1);
+        self.0.settle();
+    }
+}
+
+impl fmt::Debug for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pause").finish_non_exhaustive()
+    }
+}
+
+/// Future that a [`TestClock`] watches; made by [`TestClock::watch`].
+///
+/// # Cancel safety
+///
+/// As that of the future inside. Once dropped it no longer holds the clock.
+#[must_use = "a future does nothing until it is awaited or polled"]
+#[pin_project(PinnedDrop)]
+pub struct Watch<F> {
+    #[pin]
+    future: Option<F>,
+    waker: Waker,
+    bell: Arc<Bell>,
+}
+
+/// The waker of a seat: counts before it passes the wake-up on.
+struct Bell {
+    shared: Arc<Shared>,
+    seat: u64,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let task = self.shared.change(self.seat, |seat| {
+            seat.woken = true;
+            seat.task.take()
+        });
+        if let Some(task) = task.flatten() {
+            task.wake();
+        }
+    }
+}
+
+impl<F: Future> Future for Watch<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let (shared, seat) = (&this.bell.shared, this.bell.seat);
+        let task = cx.waker().clone();
+        let replaced = shared.change(seat, |seat| {
+            (seat.polling, seat.woken) = (true, false);
+            seat.task.replace(task)
+        });
+        drop(replaced);
+        let future = this.future.as_mut().as_pin_mut().expect("`Watch` polled after completion");
+        if let Poll::Ready(value) = future.poll(&mut Context::from_waker(this.waker)) {
+            this.future.set(None);
+            shared.leave(seat);
+            return Poll::Ready(value);
+        }
+        shared.change(seat, |seat| seat.polling = false);
+        shared.settle();
+        Poll::Pending
+    }
+}
+
+impl<F: Future> FusedFuture for Watch<F> {
+    fn is_terminated(&self) -> bool {
+        self.future.is_none()
+    }
+}
+
+#[pinned_drop]
+impl<F> PinnedDrop for Watch<F> {
+    fn drop(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.future.set(None);
+        this.bell.shared.leave(this.bell.seat);
+    }
+}
+
+impl<F> fmt::Debug for Watch<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("done", &self.future.is_none()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,205 @@
+use core::{fmt, task::Waker};
+
+use alloc::boxed::Box;
+
+use super::Instant;
+use crate::sync::Arc;
+
+/// What tells the time and wakes tasks at a given point of it.
+///
+/// Implement it for the alarm of a board or for the timer of a runtime, and give it to a chain with
+/// [`with_timer`](crate::OwnedFuture::with_timer) or to a scope with
+/// [`Builder::timer`](crate::scope::Builder::timer).
+///
+/// A timer may wake too early or once too often: whoever is woken looks at [`now`](Timer::now)
+/// again. It must not wake too late by more than it documents, and it must not run a waker, nor
+/// drop one, while it holds a lock that [`wake_at`](Timer::wake_at) or [`cancel`](Timer::cancel)
+/// takes.
+///
+/// ```
+/// use std::{collections::BTreeMap, sync::Mutex, task::Waker, time::Duration};
+/// use tenure::time::{AlarmId, Instant, Timer};
+///
+/// /// Time that stands still until `tick` is called, as from a board's interrupt.
+/// #[derive(Default)]
+/// struct Ticks(Mutex<(u64, u64, BTreeMap<(Instant, u64), Waker>)>);
+///
+/// impl Ticks {
+///     fn tick(&self) {
+///         let due = {
+///             let mut ticks = self.0.lock().unwrap();
+///             ticks.0 += 1_000_000;
+///             let now = Instant::from_nanos(ticks.0 + 1);
+///             let later = ticks.2.split_off(&(now, 0));
+///             std::mem::replace(&mut ticks.2, later)
+///         };
+///         due.into_values().for_each(Waker::wake);
+///     }
+/// }
+///
+/// impl Timer for Ticks {
+///     fn now(&self) -> Instant {
+///         Instant::from_nanos(self.0.lock().unwrap().0)
+///     }
+///     fn wake_at(&self, at: Instant, waker: Waker) -> AlarmId {
+///         let mut ticks = self.0.lock().unwrap();
+///         ticks.1 += 1;
+///         let id = ticks.1;
+///         ticks.2.insert((at, id), waker);
+///         AlarmId::new(id)
+///     }
+///     fn cancel(&self, at: Instant, alarm: AlarmId) {
+///         let waker = self.0.lock().unwrap().2.remove(&(at, alarm.get()));
+///         drop(waker);
+///     }
+/// }
+///
+/// let ticks = Ticks::default();
+/// ticks.wake_at(ticks.now() + Duration::from_millis(1), Waker::noop().clone());
+/// ticks.tick();
+/// assert!(ticks.0.lock().unwrap().2.is_empty());
+/// ```
+pub trait Timer: Send + Sync {
+    /// The present. Never goes back.
+    fn now(&self) -> Instant;
+
+    /// Wakes `waker` once, as soon as [`now`](Timer::now) has reached `at`: at once where it has
+    /// already.
+    fn wake_at(&self, at: Instant, waker: Waker) -> AlarmId;
+
+    /// Forgets an alarm and drops its waker. `at` is what it was set for. An alarm that has rung, or
+    /// was never set, is no error.
+    fn cancel(&self, at: Instant, alarm: AlarmId);
+}
+
+/// Names one alarm of a [`Timer`], by a number that the timer chose.
+///
+/// ```
+/// use tenure::time::AlarmId;
+/// assert_eq!(AlarmId::new(7).get(), 7);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AlarmId(u64);
+
+impl AlarmId {
+    /// The alarm that its timer knows as `id`.
+    #[must_use]
+    pub const fn new(id: u64) -> Self {
+        Self(id)
+    }
+
+    /// The number that was given to [`AlarmId::new`].
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// A [`Timer`], shared: what an owner carries.
+///
+/// ```
+/// use tenure::time::{TestClock, TimerHandle};
+///
+/// let clock = TestClock::new();
+/// let handle = TimerHandle::from(&clock);
+/// assert_eq!(handle.now(), clock.now());
+/// ```
+#[derive(Clone)]
+pub struct TimerHandle(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    #[cfg(feature = "std")]
+    System,
+    Static(&'static dyn Timer),
+    Shared(Arc<dyn Timer>),
+}
+
+#[cfg(feature = "std")]
+static SYSTEM: TimerHandle = TimerHandle(Kind::System);
+
+impl TimerHandle {
+    /// Shares `timer`.
+    ///
+    /// ```
+    /// use std::task::Waker;
+    /// use tenure::time::{AlarmId, Instant, Timer, TimerHandle};
+    ///
+    /// /// It is always noon, and no alarm ever rings.
+    /// struct Noon;
+    /// impl Timer for Noon {
+    ///     fn now(&self) -> Instant {
+    ///         Instant::START
+    ///     }
+    ///     fn wake_at(&self, _: Instant, _: Waker) -> AlarmId {
+    ///         AlarmId::new(0)
+    ///     }
+    ///     fn cancel(&self, _: Instant, _: AlarmId) {}
+    /// }
+    /// assert_eq!(TimerHandle::new(Noon).now(), Instant::START);
+    /// ```
+    #[must_use]
+    pub fn new(timer: impl Timer + 'static) -> Self {
+        let boxed: Box<dyn Timer> = Box::new(timer);
+        Self(Kind::Shared(Arc::from(boxed)))
+    }
+
+    /// Uses a timer that lives as long as the program, as a board's does. Allocates nothing.
+    #[must_use]
+    pub const fn from_static(timer: &'static dyn Timer) -> Self {
+        Self(Kind::Static(timer))
+    }
+
+    /// The present, on this timer.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.timer().now()
+    }
+
+    /// The process's own timer, where there is one.
+    pub(crate) fn system() -> Option<&'static Self> {
+        #[cfg(feature = "std")]
+        return Some(&SYSTEM);
+        #[cfg(not(feature = "std"))]
+        None
+    }
+
+    pub(crate) fn timer(&self) -> &dyn Timer {
+        match &self.0 {
+            #[cfg(feature = "std")]
+            Kind::System => super::system::SystemTimer::get(),
+            Kind::Static(timer) => *timer,
+            Kind::Shared(timer) => &**timer,
+        }
+    }
+
+    /// Whether instants of the two may be compared.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        core::ptr::addr_eq(self.timer(), other.timer())
+    }
+}
+
+/// As [`TimerHandle::new`].
+impl<T: Timer + 'static> From<T> for TimerHandle {
+    fn from(timer: T) -> Self {
+        Self::new(timer)
+    }
+}
+
+impl From<&TimerHandle> for TimerHandle {
+    fn from(handle: &TimerHandle) -> Self {
+        handle.clone()
+    }
+}
+
+impl fmt::Debug for TimerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.0 {
+            #[cfg(feature = "std")]
+            Kind::System => "system",
+            Kind::Static(_) => "static",
+            Kind::Shared(_) => "shared",
+        };
+        f.debug_tuple("TimerHandle").field(&kind).finish()
+    }
+}

@@ -1,0 +1,148 @@
+//! Waking many, safely.
+//!
+//! A waker, a callback or a `Drop` is foreign code: it may panic, and it may call straight back
+//! into whatever woke it. So the crate takes such things out under its lock, lets go of the lock,
+//! and only then runs them, each one even when an earlier one panicked. The first panic goes on
+//! once all have run.
+
+use alloc::vec::Vec;
+use core::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+
+use event_listener::{Event, EventListener};
+
+use crate::sync::{Arc, Mutex, Wake};
+
+/// Runs foreign code and catches its panic. Without `std` there is nothing that could.
+pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
+    #[cfg(feature = "std")]
+    return std::panic::catch_unwind(core::panic::AssertUnwindSafe(f));
+    #[cfg(not(feature = "std"))]
+    Ok(f())
+}
+
+#[cfg(feature = "std")]
+pub(crate) type Panic = std::boxed::Box<dyn core::any::Any + Send>;
+#[cfg(not(feature = "std"))]
+pub(crate) type Panic = core::convert::Infallible;
+
+/// Runs foreign code piece by piece and keeps the first panic for later.
+#[derive(Default)]
+pub(crate) struct Panics {
+    first: Option<Panic>,
+}
+
+impl Panics {
+    pub(crate) fn run(&mut self, f: impl FnOnce()) {
+        if let Err(panic) = caught(f) {
+            self.first.get_or_insert(panic);
+        }
+    }
+
+    /// Lets the first panic go on, unless the thread is unwinding already: a second one would end
+    /// the process.
+    pub(crate) fn resume(self) {
+        #[cfg(feature = "std")]
+        if let Some(panic) = self.first {
+            if !std::thread::panicking() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// Wakes each of `wakers`, whatever the others do.
+pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    let mut panics = Panics::default();
+    for waker in wakers {
+        panics.run(|| waker.wake());
+    }
+    panics.resume();
+}
+
+/// A condition that any number of tasks wait for, again and again: a scope has run empty, a turn
+/// is free.
+///
+/// The queue is event-listener's. That one wakes under its own lock and stops at a panic, so it is
+/// never handed a task's waker, but a relay that merely moves the task's waker to the outbox;
+/// [`notify`](Level::notify) empties that afterwards, with no lock held.
+#[derive(Debug, Default)]
+pub(crate) struct Level {
+    event: Event,
+    outbox: Arc<Mutex<Vec<Waker>>>,
+}
+
+impl Level {
+    /// Wakes all who wait. What they wait for must have been changed before.
+    pub(crate) fn notify(&self) {
+        self.event.notify(usize::MAX);
+        wake_all(self.outbox.with(core::mem::take));
+    }
+
+    /// Registers with the level. To be called before the condition is looked at, and to be polled
+    /// only if that doesn't hold.
+    fn listen(&self) -> Listening {
+        let relay = Arc::new(Relay { task: Mutex::new(None), outbox: self.outbox.clone() });
+        Listening { event: self.event.listen(), relay }
+    }
+
+    /// Ready as soon as `look` finds what it looks for. `place` is the caller's among those who wait.
+    pub(crate) fn poll_until<R>(
+        &self,
+        place: &mut Option<Listening>,
+        cx: &mut Context<'_>,
+        mut look: impl FnMut() -> Option<R>,
+    ) -> Poll<R> {
+        loop {
+            if let Some(found) = look() {
+                *place = None;
+                return Poll::Ready(found);
+            }
+            match place {
+                // What changes from now on is heard of; what has changed meanwhile is seen.
+                None => *place = Some(self.listen()),
+                Some(listening) => {
+                    ready!(Pin::new(listening).poll(cx));
+                    *place = None;
+                }
+            }
+        }
+    }
+}
+
+/// A place in the queue of a [`Level`]: ready at the next [`Level::notify`].
+#[derive(Debug)]
+pub(crate) struct Listening {
+    event: EventListener,
+    relay: Arc<Relay>,
+}
+
+impl Future for Listening {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let task = cx.waker().clone();
+        let replaced = self.relay.task.with(|slot| slot.replace(task));
+        drop(replaced);
+        let relay = Waker::from(self.relay.clone());
+        Pin::new(&mut self.event).poll(&mut Context::from_waker(&relay))
+    }
+}
+
+/// The waker that event-listener sees.
+#[derive(Debug)]
+struct Relay {
+    task: Mutex<Option<Waker>>,
+    outbox: Arc<Mutex<Vec<Waker>>>,
+}
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        if let Some(task) = self.task.with(Option::take) {
+            self.outbox.with(|outbox| outbox.push(task));
+        }
+    }
+}
