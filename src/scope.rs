@@ -38,7 +38,7 @@ pub use in_scope::{InScope, InScopeState, TryInScope};
 use crate::{
     abort::{AbortHandle, AbortReason, Aborted, Name},
     future::OwnedFuture,
-    owner::core::{Core, Step},
+    owner::core::{Core, Member, Step},
     sync::Arc,
     time::TimerHandle,
 };
@@ -77,17 +77,19 @@ pub trait Owns: sealed::Owns {}
 impl Owns for Scope {}
 
 mod sealed {
-    use crate::{owner::core::Core, sync::Arc};
+    use crate::owner::core::Member;
 
-    #[expect(unnameable_types, reason = "it seals the trait")]
     pub trait Owns {
-        fn core(&self) -> &Arc<Core>;
+        fn admit(&self) -> Admission;
     }
+
+    #[derive(Debug)]
+    pub struct Admission(pub(crate) Member);
 }
 
 impl sealed::Owns for Scope {
-    fn core(&self) -> &Arc<Core> {
-        &self.handle.core
+    fn admit(&self) -> sealed::Admission {
+        sealed::Admission(Member::new(&self.handle.core))
     }
 }
 
@@ -107,7 +109,6 @@ impl Scope {
     /// let scope = Scope::builder("test").timer(&clock).build();
     /// assert_eq!(scope.name(), "test");
     /// ```
-    #[must_use]
     pub fn builder(name: impl Into<Name>) -> Builder {
         Builder { name: name.into(), timer: None }
     }

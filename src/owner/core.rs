@@ -97,7 +97,9 @@ impl Core {
     pub(crate) fn orphan(&self) {
         let before = self.members.fetch_or(CLOSING | ORPHANED, Ordering::AcqRel);
         let mut panics = Panics::default();
-        panics.run(|| drop(self.abort.abort(AbortReason::ScopeEnded)));
+        panics.run(|| {
+            self.abort.abort(AbortReason::ScopeEnded);
+        });
         if before < ONE {
             panics.run(|| self.clean_up_now());
         }
@@ -194,6 +196,12 @@ impl Drop for Member {
             panics.run(|| self.core.clean_up_now());
         }
         panics.resume();
+    }
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member").field("scope", &self.core).field("refused", &self.refused).finish()
     }
 }
 

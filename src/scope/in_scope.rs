@@ -42,7 +42,7 @@ pub struct TryInScope<O> {
 
 impl<O> InScope<O> {
     pub(crate) fn new<S: Owns + ?Sized>(op: O, scope: &S) -> Self {
-        Self { op, member: Member::new(scope.core()) }
+        Self { op, member: scope.admit().0 }
     }
 }
 
