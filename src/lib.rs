@@ -61,6 +61,7 @@
 //! crate and, for anything that waits, a [`Timer`](time::Timer) of yours.
 
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 #[cfg(feature = "std")]

@@ -18,7 +18,7 @@ use core::{
 /// assert_eq!(start - Instant::from_nanos(900), Duration::ZERO);
 /// assert_eq!(start + Duration::MAX, Instant::NEVER);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
 impl Instant {
