@@ -124,21 +124,3 @@ fn running<F>(mut slot: Pin<&mut Option<F>>, make: impl FnOnce() -> F) -> Pin<&m
     }
     slot.as_pin_mut().expect("it was made above")
 }
-
-/// The end that an adapter has decided on, while what runs below is still being ended.
-#[derive(Debug, Default)]
-pub(crate) struct Verdict(Option<Aborted>);
-
-impl Verdict {
-    pub(crate) fn set(&mut self, aborted: Aborted) {
-        self.0 = Some(aborted);
-    }
-
-    pub(crate) fn get(&self) -> Option<&Aborted> {
-        self.0.as_ref()
-    }
-
-    pub(crate) fn take(&mut self) -> Option<Aborted> {
-        self.0.take()
-    }
-}

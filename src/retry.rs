@@ -39,6 +39,7 @@
 //! |---|---|
 //! | `Err(e)` | tried again if [`when`](crate::Owned::when) says so; without it, always |
 //! | an abort from [below](Position::Below): its own timeout | tried again |
+//! | its own deadline, a limit that lets nothing in, no timer to wait on | never: it would be the same again |
 //! | an abort from [above](Position::Above): an owner, a scope, a handle | never |
 //!
 //! A back-off that would end after the owner's deadline is not begun: the retry ends at once, with
@@ -199,7 +200,7 @@ where
             let worth = match &outcome {
                 Ok(Ok(_)) => false,
                 Ok(Err(error)) => this.when.is_worth(error),
-                Err(aborted) => aborted.position() == Position::Below,
+                Err(aborted) => may_go_better(aborted),
             };
             let delay = if worth { this.policy.next_delay(state.policy) } else { None };
             let Some(delay) = delay else {
@@ -254,6 +255,15 @@ where
     W: When<E>,
     N: Notify<E>,
 {
+}
+
+/// Whether an attempt that was aborted is worth another: if it was its own doing, and time is left.
+fn may_go_better(aborted: &Aborted) -> bool {
+    let futile = matches!(
+        aborted.reason(),
+        AbortReason::DeadlinePassed { .. } | AbortReason::NoTimer | AbortReason::Rejected { .. }
+    );
+    aborted.position() == Position::Below && !futile
 }
 
 /// What to wait for before the next attempt; or why there can be none.

@@ -37,7 +37,7 @@ use pin_project::pin_project;
 
 use crate::{
     abort::{AbortReason, Aborted, Name, Position},
-    operation::{Operation, Repeat, Verdict},
+    operation::{Operation, Repeat},
     owner::{Deadline, Lent, Link},
     time::{Instant, Sleep},
 };
@@ -65,7 +65,8 @@ pub struct TimeoutState<S> {
     inner: S,
     deadline: Option<Deadline>,
     alarm: Alarm,
-    verdict: Verdict,
+    /// The end that was decided on, while what runs below is still being ended.
+    verdict: Option<Aborted>,
 }
 
 #[derive(Default)]
@@ -90,12 +91,7 @@ impl<O> Timeout<O> {
 
 impl<S: Default> Default for TimeoutState<S> {
     fn default() -> Self {
-        Self {
-            inner: S::default(),
-            deadline: None,
-            alarm: Alarm::Unset,
-            verdict: Verdict::default(),
-        }
+        Self { inner: S::default(), deadline: None, alarm: Alarm::Unset, verdict: None }
     }
 }
 
@@ -157,7 +153,7 @@ impl<O: Operation> Operation for Timeout<O> {
         let mut state = state.project();
         let deadline = state.deadline.get_or_insert_with(|| this.end.deadline());
         let below = lent.with(Link::Deadline(deadline));
-        if state.verdict.get().is_none() {
+        if state.verdict.is_none() {
             let polled = this.op.as_mut().poll(state.inner.as_mut(), cx, &below);
             if polled.is_ready() {
                 *state.alarm = Alarm::Unset;
@@ -166,9 +162,9 @@ impl<O: Operation> Operation for Timeout<O> {
             }
             let reason = ready!(state.alarm.poll(*this.end, deadline, cx, lent));
             let origin = this.op.name().or_else(|| lent.name()).cloned();
-            state.verdict.set(Aborted::new(reason, origin, Position::Below));
+            *state.verdict = Some(Aborted::new(reason, origin, Position::Below));
         }
-        if let Some(aborted) = state.verdict.get() {
+        if let Some(aborted) = state.verdict.as_ref() {
             ready!(this.op.poll_abort(state.inner, cx, &below, aborted));
         }
         *state.alarm = Alarm::Unset;
@@ -187,11 +183,11 @@ impl<O: Operation> Operation for Timeout<O> {
         let state = state.project();
         let deadline = state.deadline.get_or_insert_with(|| this.end.deadline());
         let below = lent.with(Link::Deadline(deadline));
-        let aborted = state.verdict.get().unwrap_or(aborted);
+        let aborted = state.verdict.as_ref().unwrap_or(aborted);
         ready!(this.op.poll_abort(state.inner, cx, &below, aborted));
         *state.alarm = Alarm::Unset;
         *state.deadline = None;
-        state.verdict.take();
+        *state.verdict = None;
         Poll::Ready(())
     }
 
@@ -206,7 +202,7 @@ impl<S> fmt::Debug for TimeoutState<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeoutState")
             .field("deadline", &self.deadline)
-            .field("aborting", &self.verdict.get())
+            .field("aborting", &self.verdict)
             .finish_non_exhaustive()
     }
 }

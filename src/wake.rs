@@ -5,7 +5,7 @@
 //! and only then runs them, each one even when an earlier one panicked. The first panic goes on
 //! once all have run.
 
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use core::{
     future::Future,
     pin::Pin,
@@ -25,9 +25,29 @@ pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
 }
 
 #[cfg(feature = "std")]
-pub(crate) type Panic = std::boxed::Box<dyn core::any::Any + Send>;
+pub(crate) type Panic = alloc::boxed::Box<dyn core::any::Any + Send>;
 #[cfg(not(feature = "std"))]
 pub(crate) type Panic = core::convert::Infallible;
+
+/// Lets a panic go on.
+pub(crate) fn resume(panic: Panic) -> ! {
+    #[cfg(feature = "std")]
+    std::panic::resume_unwind(panic);
+    #[cfg(not(feature = "std"))]
+    match panic {}
+}
+
+/// What a panic says.
+pub(crate) fn message(panic: &Panic) -> String {
+    #[cfg(feature = "std")]
+    return match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(message), _) => (*message).into(),
+        (_, Some(message)) => message.clone(),
+        _ => "a value that isn't text".into(),
+    };
+    #[cfg(not(feature = "std"))]
+    match *panic {}
+}
 
 /// Runs foreign code piece by piece and keeps the first panic for later.
 #[derive(Default)]
@@ -45,13 +65,17 @@ impl Panics {
     /// Lets the first panic go on, unless the thread is unwinding already: a second one would end
     /// the process.
     pub(crate) fn resume(self) {
-        #[cfg(feature = "std")]
-        if let Some(panic) = self.first {
-            if !std::thread::panicking() {
-                std::panic::resume_unwind(panic);
-            }
+        if let Some(panic) = self.first.filter(|_| !is_unwinding()) {
+            resume(panic);
         }
     }
+}
+
+fn is_unwinding() -> bool {
+    #[cfg(feature = "std")]
+    return std::thread::panicking();
+    #[cfg(not(feature = "std"))]
+    false
 }
 
 /// Wakes each of `wakers`, whatever the others do.

@@ -11,7 +11,7 @@ use pin_project::pin_project;
 
 use crate::{
     abort::{AbortHandle, Aborted, Name, Position, WaitAborted},
-    operation::{Operation, Repeat, Verdict},
+    operation::{Operation, Repeat},
     owner::{Lent, Link},
 };
 
@@ -31,7 +31,8 @@ pub struct WithAbortState<S> {
     #[pin]
     inner: S,
     waiting: Option<WaitAborted>,
-    verdict: Verdict,
+    /// The end that was decided on, while what runs below is still being ended.
+    verdict: Option<Aborted>,
 }
 
 impl<O> WithAbort<O> {
@@ -42,7 +43,7 @@ impl<O> WithAbort<O> {
 
 impl<S: Default> Default for WithAbortState<S> {
     fn default() -> Self {
-        Self { inner: S::default(), waiting: None, verdict: Verdict::default() }
+        Self { inner: S::default(), waiting: None, verdict: None }
     }
 }
 
@@ -58,9 +59,9 @@ impl<S> WithAbortState<S> {
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
         let mut this = self.project();
-        if this.verdict.get().is_none() {
+        if this.verdict.is_none() {
             match handle.check() {
-                Err(aborted) => this.verdict.set(aborted.at(Position::Above)),
+                Err(aborted) => *this.verdict = Some(aborted.at(Position::Above)),
                 Ok(()) => {
                     let polled = op.as_mut().poll(this.inner.as_mut(), cx, lent);
                     if polled.is_ready() {
@@ -69,11 +70,11 @@ impl<S> WithAbortState<S> {
                     }
                     let waiting = this.waiting.get_or_insert_with(|| handle.aborted());
                     let aborted = ready!(Pin::new(waiting).poll(cx));
-                    this.verdict.set(aborted.at(Position::Above));
+                    *this.verdict = Some(aborted.at(Position::Above));
                 }
             }
         }
-        if let Some(aborted) = this.verdict.get() {
+        if let Some(aborted) = this.verdict.as_ref() {
             ready!(op.poll_abort(this.inner, cx, lent, aborted));
         }
         *this.waiting = None;
@@ -89,10 +90,10 @@ impl<S> WithAbortState<S> {
         aborted: &Aborted,
     ) -> Poll<()> {
         let this = self.project();
-        let aborted = this.verdict.get().unwrap_or(aborted);
+        let aborted = this.verdict.as_ref().unwrap_or(aborted);
         ready!(op.poll_abort(this.inner, cx, lent, aborted));
         *this.waiting = None;
-        this.verdict.take();
+        *this.verdict = None;
         Poll::Ready(())
     }
 }
@@ -133,6 +134,6 @@ impl<O: Repeat> Repeat for WithAbort<O> {}
 
 impl<S> fmt::Debug for WithAbortState<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithAbortState").field("aborting", &self.verdict.get()).finish()
+        f.debug_struct("WithAbortState").field("aborting", &self.verdict).finish()
     }
 }

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::{fmt, future::Future, pin::Pin};
 
 use crate::{
-    abort::{AbortHandle, AbortReason, Aborted, Name},
+    abort::{AbortHandle, AbortReason, Aborted, Name, Position},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -164,14 +164,14 @@ impl Member {
         Self { core: core.clone(), refused: joined.is_err() }
     }
 
-    /// Why it may not start, if it may not.
+    /// Why it may not start, if the scope took no more members.
     pub(crate) fn refusal(&self) -> Option<Aborted> {
-        if let Err(aborted) = self.core.abort.check() {
-            return Some(aborted);
-        }
-        self.refused.then(|| {
-            let name = Some(self.core.name.clone());
-            Aborted::new(AbortReason::ScopeEnded, name, crate::abort::Position::Above)
+        self.refused.then(|| match self.core.abort.check() {
+            Err(aborted) => aborted.at(Position::Above),
+            Ok(()) => {
+                let name = Some(self.core.name.clone());
+                Aborted::new(AbortReason::ScopeEnded, name, Position::Above)
+            }
         })
     }
 

@@ -1,4 +1,4 @@
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use core::{
     fmt,
     pin::Pin,
@@ -12,6 +12,7 @@ use crate::{
     abort::{AbortReason, Aborted, Name, Position},
     operation::{Operation, Repeat},
     owner::{Lent, Link, core::Member},
+    wake::{Panic, caught, message, resume},
     with_abort::WithAbortState,
 };
 
@@ -68,17 +69,22 @@ impl<O: Operation> Operation for InScope<O> {
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
-        let this = self.project();
+        let mut this = self.project();
         if let Some(aborted) = this.member.refusal() {
             return Poll::Ready(Err(aborted));
         }
         let core = &*this.member.core;
         let below = lent.with(Link::Scope(core));
-        let name = this.op.name().or_else(|| lent.name()).cloned();
-        let poll = || state.project().inner.poll_under(&core.abort, this.op, cx, &below);
-        abort_on_panic(poll, |message| {
-            core.abort.abort(AbortReason::Panicked { who: name, message });
-        })
+        let poll = || state.project().inner.poll_under(&core.abort, this.op.as_mut(), cx, &below);
+        match caught(poll) {
+            Ok(polled) => polled,
+            Err(panic) => {
+                let who = this.op.name().or_else(|| lent.name()).cloned();
+                // A sibling's waker may panic in turn; the first panic is the one that goes on.
+                let _later = caught(|| core.abort.abort(panicked(who, &panic)));
+                resume(panic)
+            }
+        }
     }
 
     fn poll_abort(
@@ -98,29 +104,8 @@ impl<O: Operation> Operation for InScope<O> {
     }
 }
 
-/// Runs `poll`; if it panics, tells `abort` its message and lets the panic go on.
-#[cfg(feature = "std")]
-fn abort_on_panic<R>(poll: impl FnOnce() -> R, abort: impl FnOnce(String)) -> R {
-    use crate::wake::caught;
-
-    let panic = match caught(poll) {
-        Ok(polled) => return polled,
-        Err(panic) => panic,
-    };
-    let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(message), _) => (*message).into(),
-        (_, Some(message)) => message.clone(),
-        _ => "a value that isn't text".into(),
-    };
-    // A waker of a sibling may panic in turn; the first panic is the one that goes on.
-    drop(caught(|| abort(message)));
-    std::panic::resume_unwind(panic)
-}
-
-/// Without `std` nothing can be caught: a panic ends the program.
-#[cfg(not(feature = "std"))]
-fn abort_on_panic<R>(poll: impl FnOnce() -> R, _: impl FnOnce(String)) -> R {
-    poll()
+fn panicked(who: Option<Name>, panic: &Panic) -> AbortReason {
+    AbortReason::Panicked { who, message: message(panic) }
 }
 
 impl<O, T, E> Operation for TryInScope<O>
