@@ -83,6 +83,11 @@ pub struct Retry<O, P, W = Always, N = Silently> {
 pub struct RetryState<S, D> {
     #[pin]
     inner: S,
+    run: Run<D>,
+}
+
+#[derive(Default)]
+struct Run<D> {
     policy: D,
     failed: u32,
     back_off: Option<Sleep>,
@@ -162,7 +167,7 @@ impl<O, P, W, N> Retry<O, P, W, N> {
 
 impl<S: Default, D: Default> Default for RetryState<S, D> {
     fn default() -> Self {
-        Self { inner: S::default(), policy: D::default(), failed: 0, back_off: None }
+        Self { inner: S::default(), run: Run::default() }
     }
 }
 
@@ -190,11 +195,11 @@ where
         let mut this = self.project();
         let mut state = state.project();
         for _ in 0..AT_ONCE {
-            if let Some(sleep) = state.back_off.as_mut() {
+            if let Some(sleep) = &mut state.run.back_off {
                 ready!(Pin::new(sleep).poll(cx));
-                *state.back_off = None;
+                state.run.back_off = None;
             }
-            let attempt = state.failed.saturating_add(1);
+            let attempt = state.run.failed.saturating_add(1);
             let below = lent.with(Link::Attempt(attempt));
             let outcome = ready!(this.op.as_mut().poll(state.inner.as_mut(), cx, &below));
             let worth = match &outcome {
@@ -202,20 +207,20 @@ where
                 Ok(Err(error)) => this.when.is_worth(error),
                 Err(aborted) => may_go_better(aborted),
             };
-            let delay = if worth { this.policy.next_delay(state.policy) } else { None };
+            let delay = if worth { this.policy.next_delay(&mut state.run.policy) } else { None };
             let Some(delay) = delay else {
-                (*state.failed, *state.policy) = (0, P::State::default());
+                *state.run = Run::default();
                 return Poll::Ready(outcome);
             };
             match sleep_for(delay, lent) {
-                Ok(sleep) => *state.back_off = sleep,
+                Ok(sleep) => state.run.back_off = sleep,
                 Err(reason) => {
-                    (*state.failed, *state.policy) = (0, P::State::default());
+                    *state.run = Run::default();
                     let origin = this.op.name().or_else(|| lent.name()).cloned();
                     return Poll::Ready(too_late(outcome, reason, origin));
                 }
             }
-            *state.failed = attempt;
+            state.run.failed = attempt;
             let error = match &outcome {
                 Ok(Err(error)) => Error::Failed(error),
                 Err(aborted) => Error::Aborted(aborted.clone()),
@@ -236,10 +241,10 @@ where
     ) -> Poll<()> {
         let this = self.project();
         let state = state.project();
-        *state.back_off = None;
-        let below = lent.with(Link::Attempt(state.failed.saturating_add(1)));
+        state.run.back_off = None;
+        let below = lent.with(Link::Attempt(state.run.failed.saturating_add(1)));
         ready!(this.op.poll_abort(state.inner, cx, &below, aborted));
-        (*state.failed, *state.policy) = (0, P::State::default());
+        *state.run = Run::default();
         Poll::Ready(())
     }
 
@@ -301,8 +306,8 @@ impl<O: fmt::Debug, P: fmt::Debug, W, N> fmt::Debug for Retry<O, P, W, N> {
 impl<S, D> fmt::Debug for RetryState<S, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryState")
-            .field("failed", &self.failed)
-            .field("back_off", &self.back_off)
+            .field("failed", &self.run.failed)
+            .field("back_off", &self.run.back_off)
             .finish_non_exhaustive()
     }
 }

@@ -63,6 +63,11 @@ enum End {
 pub struct TimeoutState<S> {
     #[pin]
     inner: S,
+    run: Run,
+}
+
+#[derive(Default)]
+struct Run {
     deadline: Option<Deadline>,
     alarm: Alarm,
     /// The end that was decided on, while what runs below is still being ended.
@@ -91,7 +96,7 @@ impl<O> Timeout<O> {
 
 impl<S: Default> Default for TimeoutState<S> {
     fn default() -> Self {
-        Self { inner: S::default(), deadline: None, alarm: Alarm::Unset, verdict: None }
+        Self { inner: S::default(), run: Run::default() }
     }
 }
 
@@ -151,25 +156,26 @@ impl<O: Operation> Operation for Timeout<O> {
     ) -> Poll<Result<O::Output, Aborted>> {
         let mut this = self.project();
         let mut state = state.project();
-        let deadline = state.deadline.get_or_insert_with(|| this.end.deadline());
+        let Run { deadline, alarm, verdict } = state.run;
+        let deadline = deadline.get_or_insert_with(|| this.end.deadline());
         let below = lent.with(Link::Deadline(deadline));
-        if state.verdict.is_none() {
-            let polled = this.op.as_mut().poll(state.inner.as_mut(), cx, &below);
-            if polled.is_ready() {
-                *state.alarm = Alarm::Unset;
-                *state.deadline = None;
-                return polled;
+        let aborted = match verdict {
+            Some(aborted) => aborted.clone(),
+            None => {
+                let polled = this.op.as_mut().poll(state.inner.as_mut(), cx, &below);
+                if polled.is_ready() {
+                    *state.run = Run::default();
+                    return polled;
+                }
+                let reason = ready!(alarm.poll(*this.end, deadline, cx, lent));
+                let origin = this.op.name().or_else(|| lent.name()).cloned();
+                Aborted::new(reason, origin, Position::Below)
             }
-            let reason = ready!(state.alarm.poll(*this.end, deadline, cx, lent));
-            let origin = this.op.name().or_else(|| lent.name()).cloned();
-            *state.verdict = Some(Aborted::new(reason, origin, Position::Below));
-        }
-        if let Some(aborted) = state.verdict.as_ref() {
-            ready!(this.op.poll_abort(state.inner, cx, &below, aborted));
-        }
-        *state.alarm = Alarm::Unset;
-        *state.deadline = None;
-        state.verdict.take().map_or(Poll::Pending, |aborted| Poll::Ready(Err(aborted)))
+        };
+        *verdict = Some(aborted.clone());
+        ready!(this.op.poll_abort(state.inner, cx, &below, &aborted));
+        *state.run = Run::default();
+        Poll::Ready(Err(aborted))
     }
 
     fn poll_abort(
@@ -181,13 +187,12 @@ impl<O: Operation> Operation for Timeout<O> {
     ) -> Poll<()> {
         let this = self.project();
         let state = state.project();
-        let deadline = state.deadline.get_or_insert_with(|| this.end.deadline());
+        let Run { deadline, verdict, .. } = state.run;
+        let deadline = deadline.get_or_insert_with(|| this.end.deadline());
         let below = lent.with(Link::Deadline(deadline));
-        let aborted = state.verdict.as_ref().unwrap_or(aborted);
+        let aborted = verdict.as_ref().unwrap_or(aborted);
         ready!(this.op.poll_abort(state.inner, cx, &below, aborted));
-        *state.alarm = Alarm::Unset;
-        *state.deadline = None;
-        *state.verdict = None;
+        *state.run = Run::default();
         Poll::Ready(())
     }
 
@@ -201,8 +206,8 @@ impl<O: Repeat> Repeat for Timeout<O> {}
 impl<S> fmt::Debug for TimeoutState<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeoutState")
-            .field("deadline", &self.deadline)
-            .field("aborting", &self.verdict)
+            .field("deadline", &self.run.deadline)
+            .field("aborting", &self.run.verdict)
             .finish_non_exhaustive()
     }
 }

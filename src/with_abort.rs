@@ -59,26 +59,24 @@ impl<S> WithAbortState<S> {
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
         let mut this = self.project();
-        if this.verdict.is_none() {
-            match handle.check() {
-                Err(aborted) => *this.verdict = Some(aborted.at(Position::Above)),
-                Ok(()) => {
-                    let polled = op.as_mut().poll(this.inner.as_mut(), cx, lent);
-                    if polled.is_ready() {
-                        *this.waiting = None;
-                        return polled;
-                    }
-                    let waiting = this.waiting.get_or_insert_with(|| handle.aborted());
-                    let aborted = ready!(Pin::new(waiting).poll(cx));
-                    *this.verdict = Some(aborted.at(Position::Above));
+        let aborted = match (&*this.verdict, handle.check()) {
+            (Some(aborted), _) => aborted.clone(),
+            (None, Err(aborted)) => aborted.at(Position::Above),
+            (None, Ok(())) => {
+                let polled = op.as_mut().poll(this.inner.as_mut(), cx, lent);
+                if polled.is_ready() {
+                    *this.waiting = None;
+                    return polled;
                 }
+                let waiting = this.waiting.get_or_insert_with(|| handle.aborted());
+                ready!(Pin::new(waiting).poll(cx)).at(Position::Above)
             }
-        }
-        if let Some(aborted) = this.verdict.as_ref() {
-            ready!(op.poll_abort(this.inner, cx, lent, aborted));
-        }
+        };
+        *this.verdict = Some(aborted.clone());
+        ready!(op.poll_abort(this.inner, cx, lent, &aborted));
         *this.waiting = None;
-        this.verdict.take().map_or(Poll::Pending, |aborted| Poll::Ready(Err(aborted)))
+        *this.verdict = None;
+        Poll::Ready(Err(aborted))
     }
 
     /// Ends `op` because of what an owner above was told, unless its own handle came first.
