@@ -199,6 +199,10 @@ where
                 ready!(Pin::new(sleep).poll(cx));
                 state.run.back_off = None;
             }
+            if state.run.failed > 0 && lent.is_aborted() {
+                // Whoever was aborted above ends this, in this very poll.
+                return Poll::Pending;
+            }
             let attempt = state.run.failed.saturating_add(1);
             let below = lent.with(Link::Attempt(attempt));
             let outcome = ready!(this.op.as_mut().poll(state.inner.as_mut(), cx, &below));

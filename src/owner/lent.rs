@@ -102,6 +102,17 @@ impl<'a> Lent<'a> {
         }
     }
 
+    /// Whether a handle or a scope above was aborted, since the poll began. Whoever would start
+    /// something anew in the same poll asks first, and is pending instead.
+    #[must_use]
+    pub fn is_aborted(&self) -> bool {
+        self.links().any(|link| match link {
+            Link::Abort(handle) => handle.is_aborted(),
+            Link::Scope(scope) => scope.abort.is_aborted(),
+            _ => false,
+        })
+    }
+
     /// The earliest deadline above, on this owner's [`timer`](Self::timer). Those above a change of
     /// timer don't count: their instants mean nothing here.
     #[must_use]
