@@ -22,6 +22,27 @@ pub(crate) use portable_atomic as atomic;
 #[cfg(not(target_has_atomic = "ptr"))]
 pub(crate) use portable_atomic_util::{Arc, Weak, task::Wake};
 
+/// Lets `Waker::from` take an `Arc` of the type; being woken calls a function with `&Arc` of it.
+///
+/// A macro, because the two `Wake` differ: only `alloc`'s `Arc` can be a method's receiver. That also
+/// forbids `self: &Arc<Self>` everywhere else in the crate.
+macro_rules! impl_wake {
+    ($woken:ty, $call:path) => {
+        impl $crate::sync::Wake for $woken {
+            #[cfg(target_has_atomic = "ptr")]
+            fn wake(self: $crate::sync::Arc<Self>) {
+                $call(&self);
+            }
+
+            #[cfg(not(target_has_atomic = "ptr"))]
+            fn wake(this: $crate::sync::Arc<Self>) {
+                $call(&this);
+            }
+        }
+    };
+}
+pub(crate) use impl_wake;
+
 #[cfg(feature = "std")]
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);

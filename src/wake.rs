@@ -14,7 +14,7 @@ use core::{
 
 use event_listener::{Event, EventListener};
 
-use crate::sync::{Arc, Mutex, Wake};
+use crate::sync::{Arc, Mutex, impl_wake};
 
 /// Runs foreign code and catches its panic. Without `std` there is nothing that could.
 pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
@@ -163,10 +163,12 @@ struct Relay {
     outbox: Arc<Mutex<Vec<Waker>>>,
 }
 
-impl Wake for Relay {
-    fn wake(self: Arc<Self>) {
+impl Relay {
+    fn pass_on(&self) {
         if let Some(task) = self.task.with(Option::take) {
             self.outbox.with(|outbox| outbox.push(task));
         }
     }
 }
+
+impl_wake!(Relay, Relay::pass_on);

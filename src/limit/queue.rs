@@ -27,7 +27,7 @@ use core::{
 
 use crate::{
     owner::Lent,
-    sync::{Arc, Mutex, Wake},
+    sync::{Arc, Mutex, impl_wake},
     time::TimerHandle,
     wake::wake_all,
 };
@@ -88,28 +88,28 @@ impl Queue {
     }
 
     /// Changes the queue, then offers what is free.
-    fn change<R>(self: &Arc<Self>, f: impl FnOnce(&mut State, &mut Vec<Waker>) -> R) -> R {
+    fn change<R>(this: &Arc<Self>, f: impl FnOnce(&mut State, &mut Vec<Waker>) -> R) -> R {
         let mut woken = Vec::new();
-        let (result, timer) = self.state.with(|state| {
+        let (result, timer) = this.state.with(|state| {
             let result = f(state, &mut woken);
             state.offer_free(&mut woken);
             (result, state.begin_window())
         });
         // The alarm comes before the wakers: one of them may panic.
         if let Some(timer) = timer {
-            timer.timer().wake_at(timer.now() + WINDOW, Waker::from(self.clone()));
+            timer.timer().wake_at(timer.now() + WINDOW, Waker::from(this.clone()));
         }
         wake_all(woken);
         result
     }
-}
 
-/// The alarm rings.
-impl Wake for Queue {
-    fn wake(self: Arc<Self>) {
-        self.change(State::end_window);
+    /// The alarm rings.
+    fn ring(this: &Arc<Self>) {
+        Self::change(this, State::end_window);
     }
 }
+
+impl_wake!(Queue, Queue::ring);
 
 impl State {
     /// Takes a permit for one who has just come, if nobody has a better claim.
@@ -226,7 +226,7 @@ impl Ticket {
     fn wait(&mut self, number: Option<u64>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
         let timer = lent.timer().cloned();
-        let (stage, replaced) = self.queue.change(|state, _| {
+        let (stage, replaced) = Queue::change(&self.queue, |state, _| {
             // Much may have happened since the lock was free.
             let claimed = match number {
                 None => state.claim_new(),
@@ -255,9 +255,9 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         match self.stage {
             Stage::New => {}
-            Stage::Holding => self.queue.change(|state, _| state.free += 1),
+            Stage::Holding => Queue::change(&self.queue, |state, _| state.free += 1),
             Stage::Waiting(number) => {
-                let waker = self.queue.change(|state, _| {
+                let waker = Queue::change(&self.queue, |state, _| {
                     if state.offered.remove(&number).is_some_and(|window| window == state.window) {
                         state.fresh -= 1;
                     }

@@ -12,7 +12,7 @@ use pin_project::{pin_project, pinned_drop};
 
 use super::{AlarmId, Instant, Sleep, Timer, TimerHandle, queue::AlarmQueue};
 use crate::{
-    sync::{Arc, Mutex, Wake},
+    sync::{Arc, Mutex, impl_wake},
     wake::wake_all,
 };
 
@@ -308,8 +308,8 @@ struct Bell {
     seat: u64,
 }
 
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
+impl Bell {
+    fn ring(&self) {
         let task = self.shared.change(self.seat, |seat| {
             seat.woken = true;
             seat.task.take()
@@ -319,6 +319,8 @@ impl Wake for Bell {
         }
     }
 }
+
+impl_wake!(Bell, Bell::ring);
 
 impl<F: Future> Future for Watch<F> {
     type Output = F::Output;
