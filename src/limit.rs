@@ -127,6 +127,7 @@ impl<O: Operation> Operation for Limited<O> {
     type Output = O::Output;
     type State = O::State;
 
+    #[inline]
     fn poll(
         self: Pin<&mut Self>,
         state: Pin<&mut O::State>,

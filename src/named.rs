@@ -32,6 +32,7 @@ impl<O: Operation> Operation for Named<O> {
     type Output = O::Output;
     type State = O::State;
 
+    #[inline]
     fn poll(
         self: Pin<&mut Self>,
         state: Pin<&mut O::State>,

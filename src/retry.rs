@@ -186,6 +186,7 @@ where
     type Output = O::Output;
     type State = RetryState<O::State, P::State>;
 
+    #[inline]
     fn poll(
         self: Pin<&mut Self>,
         state: Pin<&mut Self::State>,

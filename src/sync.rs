@@ -54,6 +54,7 @@ impl<T> Mutex<T> {
     }
 
     /// Runs `f`, which must be our own code alone, with the content to itself.
+    #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         // Our own code doesn't panic half-way through a change, so a poisoned lock is a sound one.
         let mut content = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -76,6 +77,7 @@ impl<T> Mutex<T> {
     }
 
     /// Runs `f`, which must be our own code alone, with the content to itself.
+    #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         critical_section::with(|section| f(&mut self.0.borrow_ref_mut(section)))
     }

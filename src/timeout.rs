@@ -148,6 +148,7 @@ impl<O: Operation> Operation for Timeout<O> {
     type Output = O::Output;
     type State = TimeoutState<O::State>;
 
+    #[inline]
     fn poll(
         self: Pin<&mut Self>,
         state: Pin<&mut Self::State>,

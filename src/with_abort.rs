@@ -51,6 +51,7 @@ impl<S> WithAbortState<S> {
     /// Polls `op` for as long as `handle` is live, then ends it.
     ///
     /// The handle is looked at before anything else, and listened to only once `op` is pending.
+    #[inline]
     pub(crate) fn poll_under<O: Operation<State = S>>(
         self: Pin<&mut Self>,
         handle: &AbortHandle,
@@ -100,6 +101,7 @@ impl<O: Operation> Operation for WithAbort<O> {
     type Output = O::Output;
     type State = WithAbortState<O::State>;
 
+    #[inline]
     fn poll(
         self: Pin<&mut Self>,
         state: Pin<&mut Self::State>,

@@ -33,6 +33,7 @@ impl<O: Operation> Operation for WithTimer<O> {
     type Output = O::Output;
     type State = O::State;
 
+    #[inline]
     fn poll(
         self: Pin<&mut Self>,
         state: Pin<&mut O::State>,

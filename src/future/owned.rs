@@ -67,6 +67,7 @@ impl<O: Operation> Owned<O> {
     /// The operation that the chain describes, for adapters of your own.
     ///
     /// A chain that was polled can't come here: it is pinned.
+    #[inline]
     pub fn into_operation(self) -> O {
         match self.chain {
             Chain::Live { op, .. } => op,
@@ -326,6 +327,7 @@ where
 impl<O: Operation> Future for Owned<O> {
     type Output = Result<O::Output, Aborted>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut chain = self.project().chain;
         let ChainProj::Live { state, op } = chain.as_mut().project() else {

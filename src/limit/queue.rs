@@ -99,7 +99,9 @@ impl Queue {
         if let Some(timer) = timer {
             timer.timer().wake_at(timer.now() + WINDOW, Waker::from(this.clone()));
         }
-        wake_all(woken);
+        if !woken.is_empty() {
+            wake_all(woken);
+        }
         result
     }
 

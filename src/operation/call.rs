@@ -41,6 +41,7 @@ impl<F: FnMut() -> Fut, Fut: Future> Operation for Call<F> {
     type Output = Fut::Output;
     type State = CallState<Fut>;
 
+    #[inline]
     fn poll(
         self: Pin<&mut Self>,
         state: Pin<&mut CallState<Fut>>,

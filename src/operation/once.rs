@@ -27,6 +27,7 @@ impl<F: Future> Operation for Once<F> {
     type Output = F::Output;
     type State = ();
 
+    #[inline]
     fn poll(
         self: Pin<&mut Self>,
         _: Pin<&mut ()>,

@@ -46,6 +46,7 @@ impl<F: FnMut(Owner) -> Fut, Fut: Future> Operation for Task<F> {
     type Output = Fut::Output;
     type State = TaskState<Fut>;
 
+    #[inline]
     fn poll(
         self: Pin<&mut Self>,
         state: Pin<&mut TaskState<Fut>>,

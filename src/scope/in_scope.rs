@@ -63,6 +63,7 @@ impl<O: Operation> Operation for InScope<O> {
     type Output = O::Output;
     type State = InScopeState<O::State>;
 
+    #[inline]
     fn poll(
         self: Pin<&mut Self>,
         state: Pin<&mut Self::State>,
@@ -116,6 +117,7 @@ where
     type Output = O::Output;
     type State = InScopeState<O::State>;
 
+    #[inline]
     fn poll(
         self: Pin<&mut Self>,
         state: Pin<&mut Self::State>,
