@@ -105,7 +105,7 @@ impl<O: Operation> Owned<O> {
     /// Ends what stands before it at a point in time, with
     /// [`AbortReason::DeadlinePassed`](crate::abort::AbortReason::DeadlinePassed).
     ///
-    /// `at` is a point on the owner's timer; with `std`, a [`std::time::Instant`] is one on the
+    /// `at` is a point on the owner's timer; with `std`, a `std::time::Instant` is one on the
     /// process's own. One that has passed gives one poll.
     ///
     /// ```
