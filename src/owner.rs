@@ -42,6 +42,20 @@ use crate::{
 /// the run that it was given to ends.
 ///
 /// Asking for an owner fixes the deadlines above it: a timeout counts from then.
+///
+/// ```
+/// use tenure::{Owner, OwnedFuture};
+///
+/// let polite = |owner: Owner| async move {
+///     for page in 0.. {
+///         if owner.is_aborted() || page == 3 {
+///             return page; // stop at a good place
+///         }
+///     }
+///     unreachable!()
+/// };
+/// assert_eq!(smol::block_on(polite.named("pages")).unwrap(), 3);
+/// ```
 #[derive(Clone)]
 pub struct Owner {
     abort: AbortHandle,
@@ -55,18 +69,51 @@ impl Owner {
     /// The handle that aborts when the run ends, or anything above it is aborted.
     ///
     /// Aborting it by hand tells those who listen to it; it doesn't end the run.
+    ///
+    /// ```
+    /// use tenure::{Owner, OwnedFuture};
+    ///
+    /// # smol::block_on(async {
+    /// let parent = |owner: Owner| async move {
+    ///     // It runs elsewhere, and still ends when this one does.
+    ///     smol::spawn(std::future::pending::<()>().with_abort(owner.abort_handle()))
+    /// };
+    /// let helper = parent.owned().await.unwrap();
+    /// assert_eq!(helper.await.unwrap_err().to_string(), "its owner has ended");
+    /// # });
+    /// ```
     #[must_use]
     pub fn abort_handle(&self) -> &AbortHandle {
         &self.abort
     }
 
     /// Whether the owner was aborted, or the run has ended. One atomic load.
+    ///
+    /// ```
+    /// # use tenure::{Owner, OwnedFuture};
+    /// let asks = |owner: Owner| async move { owner.is_aborted() };
+    /// assert!(!smol::block_on(asks.owned()).unwrap());
+    /// ```
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         self.abort.is_aborted()
     }
 
     /// `Ok` while the owner is live, for loops that don't await.
+    ///
+    /// ```
+    /// use tenure::{Aborted, Owner, OwnedFuture};
+    ///
+    /// let sum = |owner: Owner| async move {
+    ///     let mut sum = 0;
+    ///     for number in 1..=4 {
+    ///         owner.check()?;
+    ///         sum += number;
+    ///     }
+    ///     Ok::<_, Aborted>(sum)
+    /// };
+    /// assert_eq!(smol::block_on(sum.owned().flatten_into::<Aborted>()).unwrap(), 10);
+    /// ```
     ///
     /// # Errors
     ///
@@ -76,17 +123,49 @@ impl Owner {
     }
 
     /// A future that is ready once the owner is aborted.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::{Owner, OwnedFuture};
+    ///
+    /// # smol::block_on(async {
+    /// let watched = |owner: Owner| async move {
+    ///     smol::spawn(async move { owner.aborted().await.to_string() })
+    /// };
+    /// let watcher = watched.owned().await.unwrap();
+    /// assert_eq!(watcher.await, "its owner has ended");
+    /// # });
+    /// ```
     pub fn aborted(&self) -> WaitAborted {
         self.abort.aborted()
     }
 
     /// The earliest deadline of all owners above, on their timer.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::{Owner, OwnedFuture, time::{Instant, TestClock}};
+    ///
+    /// let clock = TestClock::new();
+    /// let asks = |owner: Owner| async move { owner.deadline() };
+    /// let asked = asks.with_timeout(Duration::from_nanos(5)).with_timer(&clock);
+    /// assert_eq!(smol::block_on(asked).unwrap(), Some(Instant::from_nanos(5)));
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
     /// How much time is left until the deadline; `None` where there is none.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure::{Owner, OwnedFuture, time::TestClock};
+    /// let clock = TestClock::new();
+    /// let asks = |owner: Owner| async move { owner.remaining() };
+    /// let asked = asks.with_timeout(Duration::from_secs(5)).with_timer(&clock);
+    /// assert_eq!(smol::block_on(asked).unwrap(), Some(Duration::from_secs(5)));
+    /// ```
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         let timer = self.timer.as_ref()?;
@@ -94,12 +173,27 @@ impl Owner {
     }
 
     /// Which attempt of the nearest [`retry`](crate::OwnedFuture::retry) this is, from 1.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::{Backoff, Owner, OwnedFuture};
+    ///
+    /// let stubborn = |owner: Owner| async move { Err::<(), _>(owner.attempt()) };
+    /// let last = stubborn.retry(Backoff::fixed(Duration::ZERO).attempts(3));
+    /// assert_eq!(smol::block_on(last).unwrap(), Err(3));
+    /// ```
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
     /// The name of the nearest owner that has one.
+    ///
+    /// ```
+    /// # use tenure::{Owner, OwnedFuture};
+    /// let asks = |owner: Owner| async move { owner.name().map(str::to_owned) };
+    /// assert_eq!(smol::block_on(asks.named("login")).unwrap().as_deref(), Some("login"));
+    /// ```
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()

@@ -50,6 +50,15 @@ const CLEAN_UP: Duration = Duration::from_secs(10);
 ///
 /// See the [module](crate::scope) for an example.
 ///
+/// ```
+/// use tenure::{OwnedFuture, Scope};
+///
+/// let scope = Scope::new("short-lived");
+/// let endless = std::future::pending::<()>().in_scope(&scope);
+/// drop(scope);
+/// assert_eq!(smol::block_on(endless).unwrap_err().reason().to_string(), "its owner has ended");
+/// ```
+///
 /// # Drop
 ///
 /// Dropping the last clone aborts what is left with [`AbortReason::ScopeEnded`]. When the last
@@ -95,6 +104,11 @@ impl sealed::Owns for Scope {
 
 impl Scope {
     /// A scope, by the name that aborts and reports call it.
+    ///
+    /// ```
+    /// # use tenure::Scope;
+    /// assert_eq!(Scope::new("ingest").members(), 0);
+    /// ```
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
         Self::builder(name).build()
@@ -114,6 +128,11 @@ impl Scope {
     }
 
     /// The name that it was given.
+    ///
+    /// ```
+    /// # use tenure::Scope;
+    /// assert_eq!(Scope::new("ingest").name(), "ingest");
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.handle.core.name
@@ -140,12 +159,29 @@ impl Scope {
     }
 
     /// Whether it was aborted. One atomic load.
+    ///
+    /// ```
+    /// # use tenure::Scope;
+    /// let scope = Scope::new("ingest");
+    /// scope.abort("user hit stop");
+    /// assert!(scope.is_aborted());
+    /// ```
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         self.handle.core.abort.is_aborted()
     }
 
     /// The handle that aborts it, and with it all that it owns.
+    ///
+    /// ```
+    /// use tenure::Scope;
+    ///
+    /// let (outer, inner) = (Scope::new("outer"), Scope::new("inner"));
+    /// let below = inner.abort_handle().clone();
+    /// outer.abort_handle().on_abort(move |aborted| { below.abort(aborted.clone()); }).detach();
+    /// outer.abort("all of it");
+    /// assert!(inner.is_aborted());
+    /// ```
     #[must_use]
     pub fn abort_handle(&self) -> &AbortHandle {
         &self.handle.core.abort
@@ -205,7 +241,8 @@ impl Scope {
 
     /// Defers clean-up until all members have ended: the last deferred runs first.
     ///
-    /// `f` is told why the scope was aborted, if it was. If it panics, the rest still runs.
+    /// `f` is told why the scope was aborted, if it was. If it panics, the rest still runs. Let it hold
+    /// no clone of this very scope: that would keep the scope alive until it is closed.
     ///
     /// ```
     /// use tenure::Scope;
@@ -274,6 +311,12 @@ impl fmt::Debug for Scope {
 }
 
 /// Settings of a [`Scope`]; made by [`Scope::builder`].
+///
+/// ```
+/// use tenure::{Scope, time::TestClock};
+///
+/// let scope = Scope::builder("test").timer(&TestClock::new()).build();
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder {
@@ -283,12 +326,27 @@ pub struct Builder {
 
 impl Builder {
     /// The timer that all its members go by, unless they are given another.
+    ///
+    /// ```
+    /// use std::{future::pending, time::Duration};
+    /// use tenure::{OwnedFuture, Scope, time::TestClock};
+    ///
+    /// let clock = TestClock::new();
+    /// let scope = Scope::builder("test").timer(&clock).build();
+    /// let stuck = pending::<()>().with_timeout(Duration::from_secs(60)).in_scope(&scope);
+    /// assert!(smol::block_on(clock.watch(stuck)).unwrap_err().is_timeout()); // at once
+    /// ```
     pub fn timer(mut self, timer: impl Into<TimerHandle>) -> Self {
         self.timer = Some(timer.into());
         self
     }
 
     /// The scope.
+    ///
+    /// ```
+    /// # use tenure::Scope;
+    /// assert_eq!(Scope::builder("ingest").build().name(), "ingest");
+    /// ```
     #[must_use]
     pub fn build(self) -> Scope {
         Scope { handle: Arc::new(Handle { core: Arc::new(Core::new(self.name, self.timer)) }) }

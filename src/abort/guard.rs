@@ -4,6 +4,15 @@ use super::{AbortHandle, AbortReason, Aborted, node::Key};
 
 /// Guard of a callback; made by [`AbortHandle::on_abort`].
 ///
+/// ```
+/// use tenure::AbortHandle;
+///
+/// let handle = AbortHandle::new();
+/// let guard = handle.on_abort(|_| unreachable!("it was taken back"));
+/// drop(guard);
+/// handle.abort("now");
+/// ```
+///
 /// # Drop
 ///
 /// Takes the callback back, unless it has run. One that is running just then, on another thread,
@@ -29,7 +38,7 @@ impl OnAbort {
     /// let handle = AbortHandle::new();
     /// let child = AbortHandle::new();
     /// let below = child.clone();
-    /// handle.on_abort(move |_| drop(below.abort("passed on"))).detach();
+    /// handle.on_abort(move |_| { below.abort("passed on"); }).detach();
     /// handle.abort("now");
     /// assert!(child.is_aborted());
     /// ```
@@ -46,6 +55,15 @@ impl Drop for OnAbort {
 
 /// Guard that aborts a handle; made by [`AbortHandle::abort_on_drop`].
 ///
+/// ```
+/// use tenure::AbortHandle;
+///
+/// let guard = AbortHandle::new().abort_on_drop();
+/// let below = guard.handle().child();
+/// drop(guard);
+/// assert_eq!(below.check().unwrap_err().to_string(), "its owner has ended");
+/// ```
+///
 /// # Drop
 ///
 /// Aborts the handle with [`AbortReason::ScopeEnded`].
@@ -61,12 +79,25 @@ impl AbortOnDrop {
     }
 
     /// The handle that is going to be aborted.
+    ///
+    /// ```
+    /// # use tenure::AbortHandle;
+    /// let handle = AbortHandle::new();
+    /// let guard = handle.clone().abort_on_drop();
+    /// assert_eq!(guard.handle(), &handle);
+    /// ```
     #[must_use]
     pub fn handle(&self) -> &AbortHandle {
         &self.handle
     }
 
     /// Gives the handle back and aborts nothing.
+    ///
+    /// ```
+    /// # use tenure::AbortHandle;
+    /// let handle = AbortHandle::new().abort_on_drop().disarm();
+    /// assert!(!handle.is_aborted());
+    /// ```
     pub fn disarm(mut self) -> AbortHandle {
         core::mem::replace(&mut self.handle, AbortHandle::never())
     }

@@ -37,6 +37,11 @@ pub struct AbortHandle {
 
 impl AbortHandle {
     /// A handle with nothing above it.
+    ///
+    /// ```
+    /// # use tenure::AbortHandle;
+    /// assert!(!AbortHandle::new().is_aborted());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self { node: Some(Node::root(None)) }
@@ -71,6 +76,14 @@ impl AbortHandle {
     }
 
     /// A handle that aborts with this one, and can be aborted alone.
+    ///
+    /// ```
+    /// # use tenure::AbortHandle;
+    /// let parent = AbortHandle::new();
+    /// let child = parent.child();
+    /// parent.abort("both");
+    /// assert!(child.is_aborted());
+    /// ```
     #[must_use]
     pub fn child(&self) -> Self {
         let node = match &self.node {
@@ -114,6 +127,14 @@ impl AbortHandle {
 
     /// A handle that aborts as soon as one of `handles` does. Of none it is one that never aborts
     /// from above.
+    ///
+    /// ```
+    /// # use tenure::AbortHandle;
+    /// let handles = [AbortHandle::new(), AbortHandle::new()];
+    /// let any = AbortHandle::any(&handles);
+    /// handles[1].abort("one is enough");
+    /// assert!(any.is_aborted());
+    /// ```
     #[must_use]
     pub fn any<'a>(handles: impl IntoIterator<Item = &'a Self>) -> Self {
         let parents = handles.into_iter().filter_map(|handle| handle.node.clone());
@@ -122,6 +143,16 @@ impl AbortHandle {
 
     /// A handle that aborts once all of `handles` have, with the reason of the last. Of none it is
     /// aborted at once: work for nobody need not be done.
+    ///
+    /// ```
+    /// # use tenure::AbortHandle;
+    /// let clients = [AbortHandle::new(), AbortHandle::new()];
+    /// let nobody_left = AbortHandle::all(&clients);
+    /// clients[0].abort("left");
+    /// assert!(!nobody_left.is_aborted());
+    /// clients[1].abort("left too");
+    /// assert!(nobody_left.is_aborted());
+    /// ```
     #[must_use]
     pub fn all<'a>(handles: impl IntoIterator<Item = &'a Self>) -> Self {
         let parents: Option<_> = handles.into_iter().map(|handle| handle.node.clone()).collect();
@@ -133,6 +164,13 @@ impl AbortHandle {
     /// When it returns, everything below reports the abort, and whoever waited for it was woken. The
     /// wakers and callbacks run here, after the last node below has been marked, with no lock held.
     ///
+    /// ```
+    /// # use tenure::AbortHandle;
+    /// let handle = AbortHandle::new();
+    /// assert!(handle.abort("user hit stop"));
+    /// assert!(!handle.abort("too late"));
+    /// ```
+    ///
     /// # Panics
     ///
     /// If a waker or a callback panics, the others still run; the first panic then goes on.
@@ -141,6 +179,14 @@ impl AbortHandle {
     }
 
     /// As [`abort`](Self::abort), with the earlier abort that led to it.
+    ///
+    /// ```
+    /// # use tenure::AbortHandle;
+    /// let (upstream, job) = (AbortHandle::new(), AbortHandle::new());
+    /// upstream.abort("link is down");
+    /// job.abort_because("nothing to read from", upstream.check().unwrap_err());
+    /// assert_eq!(job.check().unwrap_err().cause().unwrap().to_string(), "link is down");
+    /// ```
     pub fn abort_because(&self, reason: impl Into<AbortReason>, cause: Aborted) -> bool {
         self.node.as_ref().is_some_and(|node| node.abort(reason.into(), Some(cause)))
     }
@@ -151,12 +197,28 @@ impl AbortHandle {
     }
 
     /// Whether this handle was aborted. One atomic load.
+    ///
+    /// ```
+    /// # use tenure::AbortHandle;
+    /// let handle = AbortHandle::new();
+    /// handle.abort("now");
+    /// assert!(handle.is_aborted());
+    /// ```
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         self.node.as_ref().is_some_and(|node| node.is_aborted())
     }
 
     /// Why this handle was aborted, if it was.
+    ///
+    /// ```
+    /// use tenure::{AbortHandle, AbortReason};
+    ///
+    /// let handle = AbortHandle::new();
+    /// assert_eq!(handle.reason(), None);
+    /// handle.abort(AbortReason::OverBudget { budget: "tokens".into() });
+    /// assert_eq!(handle.reason().unwrap().to_string(), "the budget `tokens` is used up");
+    /// ```
     #[must_use]
     pub fn reason(&self) -> Option<AbortReason> {
         self.aborted_now().map(AbortReason::from)
@@ -206,7 +268,8 @@ impl AbortHandle {
     /// Calls `f` when this handle is aborted; at once, in this very call, if it already is.
     ///
     /// `f` runs on the thread that aborts, so it should be short. It may abort, drop and register as
-    /// it likes. Dropping the guard takes the callback back.
+    /// it likes. Dropping the guard takes the callback back. A callback that holds a clone of this very
+    /// handle keeps the two alive until then, or until the abort.
     ///
     /// ```
     /// use std::sync::mpsc;

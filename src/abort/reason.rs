@@ -7,6 +7,14 @@ use core::{error, fmt, time::Duration};
 use crate::{sync::Arc, time::Instant};
 
 /// The name of an owner: text that is free where it is a literal.
+///
+/// ```
+/// use tenure::abort::Name;
+///
+/// let literal: Name = "ingest".into();
+/// let made: Name = format!("worker {}", 7).into();
+/// assert_eq!((&*literal, &*made), ("ingest", "worker 7"));
+/// ```
 pub type Name = Cow<'static, str>;
 
 /// Why something was aborted.
@@ -122,6 +130,16 @@ impl From<Aborted> for AbortReason {
 ///
 /// It is what makes a retry right: an attempt that [timed out](AbortReason::TimedOut) on its own is
 /// tried again, but not once the owner of the whole was aborted.
+///
+/// ```
+/// use tenure::{AbortHandle, abort::Position};
+///
+/// let parent = AbortHandle::new();
+/// let child = parent.child();
+/// parent.abort("stop");
+/// assert_eq!(parent.check().unwrap_err().position(), Position::Here);
+/// assert_eq!(child.check().unwrap_err().position(), Position::Above);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Position {
     /// In something that the asker owns: its inner part has run into a limit of its own.
@@ -176,18 +194,42 @@ impl Aborted {
     }
 
     /// Why.
+    ///
+    /// ```
+    /// use tenure::{AbortHandle, AbortReason};
+    ///
+    /// let handle = AbortHandle::new();
+    /// handle.abort(AbortReason::ScopeEnded);
+    /// assert_eq!(handle.check().unwrap_err().reason(), &AbortReason::ScopeEnded);
+    /// ```
     #[must_use]
     pub fn reason(&self) -> &AbortReason {
         &self.inner.reason
     }
 
     /// The name of the owner where the abort began, or of the nearest one above it that has a name.
+    ///
+    /// ```
+    /// # use tenure::AbortHandle;
+    /// let shutdown = AbortHandle::named("shutdown");
+    /// let request = shutdown.child();
+    /// shutdown.abort("got SIGTERM");
+    /// assert_eq!(request.check().unwrap_err().origin(), Some("shutdown"));
+    /// ```
     #[must_use]
     pub fn origin(&self) -> Option<&str> {
         self.inner.origin.as_deref()
     }
 
     /// Where it began, seen from the one who asked.
+    ///
+    /// ```
+    /// use std::{future::pending, time::Duration};
+    /// use tenure::{OwnedFuture, abort::Position};
+    ///
+    /// let stuck = pending::<()>().with_timeout(Duration::ZERO);
+    /// assert_eq!(smol::block_on(stuck).unwrap_err().position(), Position::Below);
+    /// ```
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
@@ -211,6 +253,14 @@ impl Aborted {
     }
 
     /// Whether time ran out: [`AbortReason::TimedOut`] or [`AbortReason::DeadlinePassed`].
+    ///
+    /// ```
+    /// use std::{future::pending, time::Duration};
+    /// use tenure::OwnedFuture;
+    ///
+    /// let stuck = pending::<()>().with_timeout(Duration::ZERO);
+    /// assert!(smol::block_on(stuck).unwrap_err().is_timeout());
+    /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self.reason(), AbortReason::TimedOut { .. } | AbortReason::DeadlinePassed { .. })

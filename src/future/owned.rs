@@ -31,6 +31,14 @@ use crate::{
 /// does nothing until it is polled: until then it is a description, and holds all that it will need
 /// in one place. When it is ready, all that it ran has been dropped.
 ///
+/// ```
+/// use std::time::Duration;
+/// use tenure::OwnedFuture;
+///
+/// let answer = async { 42 }.with_timeout(Duration::from_secs(1)).named("answer");
+/// assert_eq!(smol::block_on(answer).unwrap(), 42);
+/// ```
+///
 /// # Panics
 ///
 /// When it is polled after it was ready.
@@ -60,6 +68,8 @@ enum Chain<O, S> {
 
 impl<O: Operation> Owned<O> {
     /// Makes a future of an operation, for adapters of your own.
+    ///
+    /// See [`Operation`] for one.
     pub fn new(op: O) -> Self {
         Self { chain: Chain::Live { state: O::State::default(), op } }
     }
@@ -67,6 +77,13 @@ impl<O: Operation> Owned<O> {
     /// The operation that the chain describes, for adapters of your own.
     ///
     /// A chain that was polled can't come here: it is pinned.
+    ///
+    /// ```
+    /// use tenure::{Owned, OwnedFuture};
+    ///
+    /// let operation = async { 42 }.owned().into_operation();
+    /// assert_eq!(smol::block_on(Owned::new(operation)).unwrap(), 42);
+    /// ```
     #[inline]
     pub fn into_operation(self) -> O {
         match self.chain {
@@ -150,6 +167,14 @@ impl<O: Operation> Owned<O> {
 
     /// Runs what stands before it while it holds a permit of `limit`. See [`limit`](crate::limit).
     ///
+    /// ```
+    /// use tenure::{Limit, OwnedFuture};
+    ///
+    /// let one_at_a_time = Limit::new(1);
+    /// let save = async { "saved" }.limit(&one_at_a_time);
+    /// assert_eq!(smol::block_on(save).unwrap(), "saved");
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`AbortReason::Rejected`](crate::abort::AbortReason::Rejected) by a limit of 0.
@@ -169,6 +194,15 @@ impl<O: Operation> Owned<O> {
     /// scope's `close()` waits for it. See [`scope`](crate::scope).
     ///
     /// It is a member from now on, also while nobody polls it, until it is ready or dropped.
+    ///
+    /// ```
+    /// use tenure::{OwnedFuture, Scope};
+    ///
+    /// let scope = Scope::new("ingest");
+    /// let endless = std::future::pending::<()>().in_scope(&scope);
+    /// scope.abort("user hit stop");
+    /// assert_eq!(smol::block_on(endless).unwrap_err().origin(), Some("ingest"));
+    /// ```
     ///
     /// # Errors
     ///
@@ -225,6 +259,15 @@ impl<O: Operation> Owned<O> {
 
     /// Lets `timer` be the one that what stands before it goes by: a
     /// [`TestClock`](crate::time::TestClock), or your own.
+    ///
+    /// ```
+    /// use std::{future::pending, time::Duration};
+    /// use tenure::{OwnedFuture, time::TestClock};
+    ///
+    /// let clock = TestClock::new();
+    /// let stuck = pending::<()>().with_timeout(Duration::from_secs(60)).with_timer(&clock);
+    /// assert!(smol::block_on(clock.watch(stuck)).unwrap_err().is_timeout()); // at once
+    /// ```
     pub fn with_timer(self, timer: impl Into<TimerHandle>) -> Owned<WithTimer<O>> {
         Owned::new(WithTimer::new(self.into_operation(), timer.into()))
     }

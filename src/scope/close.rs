@@ -54,24 +54,54 @@ pub struct Report {
 
 impl Report {
     /// Why the scope was aborted, if it was.
+    ///
+    /// ```
+    /// # use tenure::Scope;
+    /// let scope = Scope::new("ingest");
+    /// scope.abort("user hit stop");
+    /// let report = smol::block_on(scope.close());
+    /// assert_eq!(report.reason().unwrap().reason().to_string(), "user hit stop");
+    /// ```
     #[must_use]
     pub fn reason(&self) -> Option<Aborted> {
         self.scope.abort_handle().check().err()
     }
 
     /// How many pieces of clean-up have run.
+    ///
+    /// ```
+    /// # use tenure::Scope;
+    /// let scope = Scope::new("ingest");
+    /// scope.defer(|_| {});
+    /// assert_eq!(smol::block_on(scope.close()).steps(), 1);
+    /// ```
     #[must_use]
     pub fn steps(&self) -> usize {
         self.done.steps
     }
 
     /// How many of them took longer than they were given, and were dropped.
+    ///
+    /// ```
+    /// # use std::{future::pending, time::Duration};
+    /// # use tenure::Scope;
+    /// let scope = Scope::new("ingest");
+    /// scope.defer_async_within(Duration::ZERO, |_| pending());
+    /// assert_eq!(smol::block_on(scope.close()).overran(), 1);
+    /// ```
     #[must_use]
     pub fn overran(&self) -> usize {
         self.done.overran
     }
 
     /// How many of them panicked.
+    ///
+    /// ```
+    /// # use tenure::Scope;
+    /// let scope = Scope::new("ingest");
+    /// scope.defer(|_| panic!("while cleaning up"));
+    /// assert_eq!(smol::block_on(scope.close()).panicked(), 1);
+    /// ```
     #[must_use]
     pub fn panicked(&self) -> usize {
         self.done.panicked

@@ -14,6 +14,15 @@ use super::{AlarmId, Instant, TimerHandle};
 /// Made by [`TestClock::sleep`](super::TestClock::sleep). It sets its alarm when it is first
 /// polled, and only if the point has not been reached.
 ///
+/// ```
+/// use std::time::Duration;
+/// use tenure::time::TestClock;
+///
+/// let clock = TestClock::new();
+/// smol::block_on(clock.watch(clock.sleep(Duration::from_secs(60))));
+/// assert_eq!(clock.elapsed(), Duration::from_secs(60));
+/// ```
+///
 /// # Cancel safety
 ///
 /// Dropping it cancels the alarm. The point in time is fixed when the sleep is made, so one that is
@@ -32,6 +41,14 @@ impl Sleep {
     }
 
     /// The point in time that it waits for.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure::time::TestClock;
+    /// let clock = TestClock::new();
+    /// let sleep = clock.sleep(Duration::from_secs(1));
+    /// assert_eq!(sleep.deadline(), clock.now() + Duration::from_secs(1));
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.at

@@ -105,12 +105,29 @@ impl TestClock {
     }
 
     /// How much time has passed since the clock was made.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure::time::TestClock;
+    /// let clock = TestClock::new();
+    /// clock.advance(Duration::from_millis(3));
+    /// assert_eq!(clock.elapsed(), Duration::from_millis(3));
+    /// ```
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.now() - Instant::START
     }
 
     /// A future that is ready when `after` has passed from now.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure::time::TestClock;
+    /// let clock = TestClock::new();
+    /// let hour = clock.sleep(Duration::from_secs(3600));
+    /// clock.advance(Duration::from_secs(3600));
+    /// smol::block_on(hour);
+    /// ```
     pub fn sleep(&self, after: Duration) -> Sleep {
         Sleep::new(self.handle.clone(), self.now() + after)
     }
@@ -151,6 +168,16 @@ impl TestClock {
     ///
     /// A future counts as busy from this call until it is polled for the first time, so those that
     /// are going to be spawned hold the clock until they run.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::time::TestClock;
+    ///
+    /// let clock = TestClock::new();
+    /// let seconds = |n| clock.watch(clock.sleep(Duration::from_secs(n)));
+    /// smol::block_on(futures::future::join(seconds(1), seconds(5)));
+    /// assert_eq!(clock.elapsed(), Duration::from_secs(5));
+    /// ```
     pub fn watch<F: Future>(&self, future: F) -> Watch<F> {
         let seat = self.shared.0.with(|state| {
             state.seated += 1;

@@ -145,12 +145,36 @@ impl TimerHandle {
     }
 
     /// Uses a timer that lives as long as the program, as a board's does. Allocates nothing.
+    ///
+    /// ```
+    /// use std::task::Waker;
+    /// use tenure::time::{AlarmId, Instant, Timer, TimerHandle};
+    ///
+    /// struct Board;
+    /// impl Timer for Board {
+    ///     fn now(&self) -> Instant {
+    ///         Instant::START // of the board's counter
+    ///     }
+    ///     fn wake_at(&self, _: Instant, _: Waker) -> AlarmId {
+    ///         AlarmId::new(0) // of the board's alarm
+    ///     }
+    ///     fn cancel(&self, _: Instant, _: AlarmId) {}
+    /// }
+    /// static BOARD: Board = Board;
+    /// const TIMER: TimerHandle = TimerHandle::from_static(&BOARD);
+    /// assert_eq!(TIMER.now(), Instant::START);
+    /// ```
     #[must_use]
     pub const fn from_static(timer: &'static dyn Timer) -> Self {
         Self(Kind::Static(timer))
     }
 
     /// The present, on this timer.
+    ///
+    /// ```
+    /// use tenure::time::{Instant, TestClock, TimerHandle};
+    /// assert_eq!(TimerHandle::from(&TestClock::new()).now(), Instant::START);
+    /// ```
     #[must_use]
     pub fn now(&self) -> Instant {
         self.timer().now()
