@@ -164,4 +164,5 @@ impl<O: Operation> Operation for Limited<O> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<O: Repeat> Repeat for Limited<O> {}

@@ -59,4 +59,5 @@ impl<O: Operation> Operation for Named<O> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<O: Repeat> Repeat for Named<O> {}

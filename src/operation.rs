@@ -110,8 +110,8 @@ pub trait Operation {
 ///
 /// A closure that makes a future is one; a future itself can run only once.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can run only once, so it can't be retried",
-    label = "this runs only once",
+    message = "a future runs only once, so it can't be retried",
+    label = "`{Self}` can't run again",
     note = "give `.retry(..)` something that makes a new future for each attempt: `(|| fetch(&url)).retry(..)`"
 )]
 pub trait Repeat: Operation {}

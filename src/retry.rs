@@ -258,6 +258,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<O, P, W, N, T, E> Repeat for Retry<O, P, W, N>
 where
     O: Repeat<Output = Result<T, E>>,

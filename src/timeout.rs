@@ -202,6 +202,7 @@ impl<O: Operation> Operation for Timeout<O> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<O: Repeat> Repeat for Timeout<O> {}
 
 impl<S> fmt::Debug for TimeoutState<S> {

@@ -130,6 +130,7 @@ impl<O: Operation> Operation for WithAbort<O> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<O: Repeat> Repeat for WithAbort<O> {}
 
 impl<S> fmt::Debug for WithAbortState<S> {

@@ -60,4 +60,5 @@ impl<O: Operation> Operation for WithTimer<O> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<O: Repeat> Repeat for WithTimer<O> {}

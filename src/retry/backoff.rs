@@ -19,6 +19,11 @@ use core::{fmt, time::Duration};
 /// assert_eq!(smol::block_on(failing.retry(steps)).unwrap(), Err("down"));
 /// assert_eq!(calls, 4);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` doesn't say how long to wait between attempts",
+    label = "not a retry policy",
+    note = "write `Backoff::exponential()`, with `.attempts(4)` for how many; or give any iterator of `Duration`s"
+)]
 pub trait Policy {
     /// What changes during a run.
     type State: Default;
@@ -27,6 +32,7 @@ pub trait Policy {
     fn next_delay(&mut self, state: &mut Self::State) -> Option<Duration>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<I: Iterator<Item = Duration>> Policy for I {
     type State = ();
 

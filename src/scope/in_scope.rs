@@ -153,8 +153,10 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<O: Repeat> Repeat for InScope<O> {}
 
+#[diagnostic::do_not_recommend]
 impl<O, T, E> Repeat for TryInScope<O>
 where
     O: Repeat<Output = Result<T, E>>,
