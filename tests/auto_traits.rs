@@ -1,0 +1,166 @@
+//! What may be sent, shared and moved: every public type, decided when this file is compiled.
+//!
+//! Each test holds assertions that cost nothing when it runs; it is there so that its promise is
+//! listed among those that were kept.
+
+use std::{
+    fmt::Debug,
+    future::{Pending, Ready},
+    marker::PhantomPinned,
+    panic::{RefUnwindSafe, UnwindSafe},
+    rc::Rc,
+    time::Duration,
+};
+
+use futures::future::FusedFuture;
+use static_assertions::{assert_impl_all, assert_not_impl_any};
+use tenure::{
+    AbortHandle, AbortReason, Aborted, Backoff, Error, Lent, Limit, Owned, Owner, Scope,
+    abort::{AbortOnDrop, Name, OnAbort, Position, WaitAborted},
+    future::{Flatten, FlattenInto, FromCall, FromFuture, FromTask},
+    limit::Limited,
+    named::Named,
+    operation::{Call, CallState, Once, Task, TaskState},
+    retry::{Always, BackoffState, Delays, Jitter, Retry, RetryState, Retrying, Silently},
+    scope::{Builder, Close, InScope, InScopeState, Report, TryInScope},
+    time::{AlarmId, Instant, Pause, Sleep, TestClock, Timer, TimerHandle, Watch},
+    timeout::{Timeout, TimeoutState},
+    with_abort::{WithAbort, WithAbortState},
+    with_timer::WithTimer,
+};
+
+type Local = Rc<()>;
+type Text = Result<String, String>;
+type LocalText = Result<Rc<str>, String>;
+
+/// The longest chain there is, over any operation.
+type Chain<O> = InScope<Timeout<Limited<Retry<WithTimer<WithAbort<Named<Timeout<O>>>>, Backoff>>>>;
+
+#[test]
+fn handles_go_to_any_thread() {
+    assert_impl_all!(AbortHandle: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(AbortOnDrop: Send, Sync, Unpin, Debug);
+    assert_impl_all!(OnAbort: Send, Sync, Unpin, Debug);
+    assert_impl_all!(WaitAborted: Send, Sync, Unpin, FusedFuture, Debug);
+    assert_impl_all!(Owner: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(Limit: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(Scope: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(Builder: Send, Sync, Unpin, Debug);
+    assert_impl_all!(Close: Send, Unpin, FusedFuture, Debug);
+    assert_impl_all!(Report: Send, Sync, Unpin, Clone, Debug);
+}
+
+#[test]
+fn errors_go_to_any_thread() {
+    assert_impl_all!(Aborted: std::error::Error, Send, Sync, Unpin, Clone);
+    assert_impl_all!(AbortReason: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(Error<std::io::Error>: std::error::Error, Send, Sync, Unpin);
+    assert_impl_all!(Error<String>: Send, Sync, Unpin, Clone);
+    assert_not_impl_any!(Error<Local>: Send, Sync);
+    assert_impl_all!(Retrying<'static, String>: Send, Sync, Unpin, Debug);
+    assert_not_impl_any!(Retrying<'static, Local>: Send, Sync);
+    assert_impl_all!(Name: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(Position: Send, Sync, Unpin, Copy, Debug);
+    // They can be boxed as everybody does.
+    assert_impl_all!(Box<dyn std::error::Error + Send + Sync>: From<Aborted>);
+    assert_impl_all!(Box<dyn std::error::Error + Send + Sync>: From<Error<std::io::Error>>);
+    assert_impl_all!(std::io::Error: From<Aborted>);
+}
+
+#[test]
+fn policies_go_to_any_thread() {
+    assert_impl_all!(Backoff: Send, Sync, Unpin, Copy, Debug, UnwindSafe, RefUnwindSafe);
+    assert_impl_all!(BackoffState: Send, Sync, Unpin, Debug);
+    assert_impl_all!(Delays: Send, Sync, Unpin, Iterator<Item = Duration>, Debug);
+    assert_impl_all!(Jitter: Send, Sync, Unpin, Copy, Debug);
+    assert_impl_all!(Always: Send, Sync, Unpin, Copy, Debug);
+    assert_impl_all!(Silently: Send, Sync, Unpin, Copy, Debug);
+    assert_impl_all!(FromFuture: Send, Sync, Unpin, Copy, Debug);
+    assert_impl_all!(FromCall: Send, Sync, Unpin, Copy, Debug);
+    assert_impl_all!(FromTask: Send, Sync, Unpin, Copy, Debug);
+}
+
+#[test]
+fn time_goes_to_any_thread() {
+    assert_impl_all!(Instant: Send, Sync, Unpin, Copy, Ord, Debug);
+    assert_impl_all!(AlarmId: Send, Sync, Unpin, Copy, Eq, Debug);
+    assert_impl_all!(TimerHandle: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(dyn Timer: Send, Sync);
+    assert_impl_all!(TestClock: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(Pause: Send, Sync, Unpin, Debug);
+    assert_impl_all!(Sleep: Send, Sync, Unpin, FusedFuture, Debug);
+    assert_impl_all!(Watch<Ready<()>>: Send, Sync, FusedFuture, Debug);
+    assert_not_impl_any!(Watch<Ready<Local>>: Send, Sync);
+}
+
+#[test]
+fn a_chain_is_send_if_what_it_runs_is() {
+    assert_impl_all!(Owned<Once<Ready<()>>>: Send, Sync, FusedFuture, Debug);
+    assert_not_impl_any!(Owned<Once<Ready<Local>>>: Send, Sync);
+    assert_impl_all!(Flatten<Once<Ready<Text>>>: Send, Sync, FusedFuture, Debug);
+    assert_not_impl_any!(Flatten<Once<Ready<LocalText>>>: Send, Sync);
+    assert_impl_all!(FlattenInto<Once<Ready<Text>>, Error<String>>: Send, Sync, Debug);
+    assert_not_impl_any!(FlattenInto<Once<Ready<LocalText>>, Error<String>>: Send, Sync);
+    // An error that isn't `Send` is made only when it is handed out.
+    assert_impl_all!(FlattenInto<Once<Ready<Text>>, Local>: Send, Sync);
+
+    type Sent = Chain<Call<fn() -> Ready<Text>>>;
+    assert_impl_all!(Owned<Sent>: Send, FusedFuture, Debug);
+    assert_impl_all!(Owned<TryInScope<Sent>>: Send, FusedFuture, Debug);
+    assert_impl_all!(Flatten<Sent>: Send, FusedFuture);
+    assert_impl_all!(Owned<Chain<Task<fn(Owner) -> Ready<Text>>>>: Send, FusedFuture, Debug);
+
+    // What a closure makes counts, also while nothing runs.
+    assert_not_impl_any!(Owned<Chain<Call<fn() -> Ready<LocalText>>>>: Send, Sync);
+    assert_not_impl_any!(Owned<TryInScope<Call<fn() -> Ready<LocalText>>>>: Send, Sync);
+    assert_not_impl_any!(Owned<Chain<Task<fn(Owner) -> Ready<LocalText>>>>: Send, Sync);
+}
+
+#[test]
+fn a_chain_is_never_unpin() {
+    assert_not_impl_any!(Owned<Once<Ready<()>>>: Unpin);
+    assert_not_impl_any!(Owned<Once<Pending<()>>>: Unpin);
+    assert_not_impl_any!(Owned<Call<fn() -> Ready<()>>>: Unpin);
+    assert_not_impl_any!(Owned<Task<fn(Owner) -> Ready<()>>>: Unpin);
+    assert_not_impl_any!(Owned<Chain<Call<fn() -> Ready<Text>>>>: Unpin);
+    assert_not_impl_any!(Flatten<Once<Ready<Text>>>: Unpin);
+    assert_not_impl_any!(FlattenInto<Once<Ready<Text>>, Error<String>>: Unpin);
+}
+
+#[test]
+fn an_operation_is_what_its_parts_are() {
+    assert_impl_all!(Once<Ready<()>>: Send, Sync, Unpin, Debug);
+    assert_not_impl_any!(Once<PhantomPinned>: Unpin);
+    assert_not_impl_any!(Once<Ready<Local>>: Send, Sync);
+    assert_impl_all!(Call<fn() -> Ready<()>>: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(Task<fn(Owner) -> Ready<()>>: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(CallState<Ready<()>>: Send, Sync, Unpin, Debug);
+    assert_impl_all!(TaskState<Ready<()>>: Send, Sync, Unpin, Debug);
+    assert_not_impl_any!(CallState<PhantomPinned>: Unpin);
+    assert_not_impl_any!(TaskState<PhantomPinned>: Unpin);
+    assert_not_impl_any!(CallState<Local>: Send, Sync);
+    assert_not_impl_any!(TaskState<Local>: Send, Sync);
+
+    type Sent = Chain<()>;
+    assert_impl_all!(Sent: Send, Unpin, Debug);
+    assert_not_impl_any!(Chain<Local>: Send, Sync);
+    assert_not_impl_any!(Chain<PhantomPinned>: Unpin);
+    assert_impl_all!(TryInScope<()>: Send, Unpin, Debug);
+    assert_not_impl_any!(TryInScope<Local>: Send, Sync);
+
+    assert_impl_all!(RetryState<(), BackoffState>: Send, Unpin, Debug);
+    assert_impl_all!(TimeoutState<()>: Send, Unpin, Debug);
+    assert_impl_all!(WithAbortState<()>: Send, Unpin, Debug);
+    assert_impl_all!(InScopeState<()>: Send, Unpin, Debug);
+    assert_not_impl_any!(RetryState<PhantomPinned, ()>: Unpin);
+    assert_not_impl_any!(TimeoutState<PhantomPinned>: Unpin);
+    assert_not_impl_any!(WithAbortState<PhantomPinned>: Unpin);
+    assert_not_impl_any!(InScopeState<PhantomPinned>: Unpin);
+}
+
+/// It is made of references to what one poll has on its stack.
+#[test]
+fn what_is_lent_stays_with_its_poll() {
+    assert_impl_all!(Lent<'static>: Unpin, Debug);
+    assert_not_impl_any!(Lent<'static>: Clone, Send, Sync);
+}
