@@ -1,7 +1,7 @@
 /// Runs `$check` three times, with `$work` each kind of receiver over the future that `$make`
 /// makes: the future itself, a closure, a closure over its owner.
 macro_rules! for_each_receiver {
-    (|$work:ident = $make:expr| $check:expr) => {{
+    ($make:expr, |$work:ident| $check:expr) => {{
         let make = $make;
         {
             let $work = make();

@@ -1,0 +1,307 @@
+//! Drop at the verdict: when `Err(Aborted)` is there, what was aborted is gone, though the future
+//! that returned it still lives.
+
+mod executors;
+mod support;
+
+use std::{
+    future::{Future, pending},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use async_lock::Mutex;
+use support::{ByHand, Count, OnDrop, for_each_receiver};
+use tenure::{
+    AbortHandle, AbortReason, Aborted, Backoff, Limit, Owned, OwnedFuture, Owner, Scope,
+    operation::Operation,
+    time::{Instant, TestClock},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Makes futures that hold a lock, for ever.
+#[derive(Clone, Default)]
+struct Holder {
+    lock: Arc<Mutex<()>>,
+    dropped: Count,
+}
+
+impl Holder {
+    fn hold(&self) -> impl Future<Output = Result<(), &'static str>> + Send + use<> {
+        let Self { lock, dropped } = self.clone();
+        async move {
+            let _dropped = dropped.on_drop();
+            let _locked = lock.lock_arc().await;
+            pending().await
+        }
+    }
+
+    /// Polls `chain` until it holds the lock, ends it, and looks before the chain is dropped.
+    fn assert_let_go<O: Operation, R>(&self, chain: Owned<O>, end: impl FnOnce() -> R) -> Aborted {
+        let before = self.dropped.get();
+        let mut chain = ByHand::new(chain);
+        assert!(chain.poll().is_pending());
+        assert!(self.lock.try_lock().is_none(), "it holds the lock");
+        end();
+        let Poll::Ready(Err(aborted)) = chain.poll() else { panic!("not aborted") };
+        assert_eq!(self.dropped.get(), before + 1, "what ran is dropped");
+        assert!(self.lock.try_lock().is_some(), "its lock is free");
+        aborted
+    }
+}
+
+/// A receiver over a [`Holder`], for each kind.
+macro_rules! for_each_holder {
+    (|$holder:ident, $work:ident| $check:expr) => {{
+        let $holder = Holder::default();
+        let holder = $holder.clone();
+        for_each_receiver!(move || holder.hold(), |$work| $check)
+    }};
+}
+
+#[test]
+fn with_timeout_drops_first() {
+    for_each_holder!(|holder, work| {
+        let clock = TestClock::new();
+        let chain = work.with_timeout(SECOND).with_timer(&clock);
+        assert!(holder.assert_let_go(chain, || clock.advance(SECOND)).is_timeout());
+    });
+}
+
+#[test]
+fn with_deadline_drops_first() {
+    for_each_holder!(|holder, work| {
+        let clock = TestClock::new();
+        let chain = work.with_deadline(Instant::START + SECOND).with_timer(&clock);
+        assert!(holder.assert_let_go(chain, || clock.advance(SECOND)).is_timeout());
+    });
+}
+
+#[test]
+fn with_abort_drops_first() {
+    for_each_holder!(|holder, work| {
+        let stop = AbortHandle::new();
+        let aborted = holder.assert_let_go(work.with_abort(&stop), || stop.abort("stop"));
+        assert_eq!(aborted.reason(), &"stop".into());
+    });
+}
+
+#[test]
+fn in_scope_drops_first_and_leaves_the_scope() {
+    for_each_holder!(|holder, work| {
+        let scope = Scope::new("scope");
+        let aborted = holder.assert_let_go(work.in_scope(&scope), || scope.abort("stop"));
+        assert_eq!(aborted.reason(), &"stop".into());
+    });
+    for_each_holder!(|holder, work| {
+        let scope = Scope::new("scope");
+        let aborted = holder.assert_let_go(work.try_in_scope(&scope), || scope.abort("stop"));
+        assert_eq!(aborted.reason(), &"stop".into());
+    });
+
+    let scope = Scope::new("scope");
+    let mut member = ByHand::new(pending::<()>().in_scope(&scope));
+    assert!(member.poll().is_pending());
+    scope.abort("stop");
+    assert_eq!(scope.members(), 1);
+    assert!(member.poll().is_ready());
+    assert_eq!(scope.members(), 0);
+}
+
+#[test]
+fn limit_drops_first_and_gives_its_permit_back() {
+    for_each_holder!(|holder, work| {
+        let (stop, limit) = (AbortHandle::new(), Limit::new(1));
+        holder.assert_let_go(work.limit(&limit).with_abort(&stop), || stop.abort("stop"));
+        assert_eq!(limit.active(), 0);
+    });
+}
+
+/// A retry needs what can run again, so there are two kinds of receiver.
+#[test]
+fn retry_drops_first() {
+    let policy = Backoff::fixed(SECOND).attempts(u32::MAX);
+    let holder = Holder::default();
+    let hold = || {
+        let holder = holder.clone();
+        move || holder.hold()
+    };
+    let hold_owned = |_: Owner| holder.hold();
+
+    let stop = AbortHandle::new();
+    holder.assert_let_go(hold().retry(policy).with_abort(&stop), || stop.abort("stop"));
+    let stop = AbortHandle::new();
+    holder.assert_let_go(hold_owned.retry(policy).with_abort(&stop), || stop.abort("stop"));
+    let scope = Scope::new("scope");
+    holder.assert_let_go(hold().retry(policy).in_scope(&scope), || scope.abort("stop"));
+    let clock = TestClock::new();
+    let chain = hold_owned.retry(policy).with_timeout(SECOND).with_timer(&clock);
+    holder.assert_let_go(chain, || clock.advance(SECOND));
+    // No further attempt follows the first one's timeout.
+    let chain = hold().with_timeout(SECOND).retry([].into_iter()).with_timer(&clock);
+    holder.assert_let_go(chain, || clock.advance(SECOND));
+}
+
+#[test]
+fn the_whole_chain_drops_first() {
+    let holder = Holder::default();
+    let hold = holder.clone();
+    let (clock, limit) = (TestClock::new(), Limit::new(1));
+    let scope = Scope::builder("scope").timer(&clock).build();
+    let chain = (move || hold.hold())
+        .with_timeout(2 * SECOND)
+        .retry(Backoff::exponential())
+        .limit(&limit)
+        .with_timeout(10 * SECOND)
+        .in_scope(&scope);
+    holder.assert_let_go(chain, || scope.abort("stop"));
+    assert_eq!((limit.active(), scope.members()), (0, 0));
+}
+
+#[test]
+fn an_attempt_is_dropped_before_its_retry_is_told() {
+    let (clock, holder, told) = (TestClock::new(), Holder::default(), Count::default());
+    let (hold, look, tell) = (holder.clone(), holder.clone(), told.clone());
+    let chain = (move || hold.hold())
+        .with_timeout(SECOND)
+        .retry(Backoff::fixed(Duration::ZERO).attempts(3))
+        .on_retry(move |_| {
+            assert_eq!(look.dropped.get(), tell.add() + 1);
+            assert!(look.lock.try_lock().is_some());
+        })
+        .with_timer(&clock);
+    let aborted = smol::block_on(clock.watch(chain)).unwrap_err();
+    assert!(aborted.is_timeout());
+    assert_eq!((told.get(), holder.dropped.get()), (2, 3));
+}
+
+/// Looks, when it is dropped, at how many permits of a limit are held and how many members a scope has.
+struct Looks(Limit, Scope, Arc<std::sync::Mutex<Vec<(usize, usize)>>>);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        self.2.lock().unwrap().push((self.0.active(), self.1.members()));
+    }
+}
+
+/// Whatever the order of the chain, and whoever ends it.
+#[test]
+fn what_runs_is_dropped_before_its_permit_and_its_place_are_given_up() {
+    let (limit, seen) = (Limit::new(1), Arc::default());
+    let stop = AbortHandle::new();
+    let scope = || Scope::new("scope");
+    let looks = |scope: &Scope| {
+        let looks = Looks(limit.clone(), scope.clone(), Arc::clone(&seen));
+        async move {
+            let _looks = looks;
+            pending::<()>().await
+        }
+    };
+    fn assert_ends<O: Operation>(chain: Owned<O>, end: impl FnOnce() -> bool) {
+        let mut chain = ByHand::new(chain);
+        assert!(chain.poll().is_pending());
+        assert!(end());
+        assert!(matches!(chain.poll(), Poll::Ready(Err(_))));
+    }
+
+    let inside = scope();
+    assert_ends(looks(&inside).limit(&limit).in_scope(&inside), || inside.abort("stop"));
+    let outside = scope();
+    assert_ends(looks(&outside).in_scope(&outside).limit(&limit), || outside.abort("stop"));
+    let both = scope();
+    let chain = looks(&both).in_scope(&both).limit(&limit).with_abort(&stop);
+    assert_ends(chain, || stop.abort("stop"));
+    assert_eq!(*seen.lock().unwrap(), [(1, 1); 3]);
+}
+
+#[test]
+fn what_ran_is_dropped_when_a_value_is_ready() {
+    let (captured, dropped) = (Count::default(), Count::default());
+    let make = |dropped: &Count| {
+        let guard = dropped.on_drop();
+        async move {
+            let _guard = guard;
+            Ok::<_, &str>("value")
+        }
+    };
+    // Looks while the chain itself still lives.
+    let counts = || (captured.get(), dropped.get());
+    fn run<O: Operation>(chain: Owned<O>, counts: impl Fn() -> (usize, usize)) -> (usize, usize) {
+        let mut chain = ByHand::new(chain);
+        assert!(matches!(chain.poll(), Poll::Ready(Ok(_))));
+        counts()
+    }
+
+    assert_eq!(run(make(&dropped).with_timeout(SECOND), counts), (0, 1));
+
+    let (drops, capture) = (dropped.clone(), captured.on_drop());
+    let call = move || {
+        let _: &OnDrop = &capture;
+        make(&drops)
+    };
+    let chain = call.with_timeout(SECOND).retry(Backoff::exponential()).limit(&Limit::new(1));
+    assert_eq!(run(chain, counts), (1, 2));
+
+    let (drops, capture) = (dropped.clone(), captured.on_drop());
+    let task = move |_: Owner| {
+        let _: &OnDrop = &capture;
+        make(&drops)
+    };
+    let chain = task.in_scope(&Scope::new("scope")).with_abort(&AbortHandle::new());
+    assert_eq!(run(chain, counts), (2, 3));
+}
+
+/// What `retry` and its friends were given goes, too.
+#[test]
+fn captures_are_dropped_when_an_abort_is_ready() {
+    let (captured, stop) = (Count::default(), AbortHandle::new());
+    let (a, b, c, d) =
+        (captured.on_drop(), captured.on_drop(), captured.on_drop(), captured.on_drop());
+    let policy = std::iter::from_fn(move || {
+        let _: &OnDrop = &a;
+        Some(SECOND)
+    });
+    let work = move || {
+        let _: &OnDrop = &b;
+        pending::<Result<(), &str>>()
+    };
+    let chain = work
+        .retry(policy)
+        .when(move |_| {
+            let _: &OnDrop = &c;
+            true
+        })
+        .on_retry(move |_| {
+            let _: &OnDrop = &d;
+        })
+        .with_abort(&stop);
+    let mut chain = ByHand::new(chain);
+    assert!(chain.poll().is_pending());
+    stop.abort("stop");
+    assert_eq!(captured.get(), 0);
+    assert!(chain.poll().is_ready());
+    assert_eq!(captured.get(), 4);
+}
+
+executors::on_every_executor! {
+    /// Whoever awaits it can take the lock at once, on the same task.
+    async fn a_lock_is_free_when_the_timeout_is_reported(executor: Executor) {
+        let clock = TestClock::new();
+        let holder = Holder::default();
+        let hands = clock.clone();
+        let task = async move {
+            let aborted = holder.hold().with_timeout(SECOND).with_timer(&hands).await.unwrap_err();
+            assert_eq!(aborted.reason(), &AbortReason::TimedOut { after: SECOND });
+            assert!(holder.lock.try_lock().is_some());
+            // Not awaited in place: the future itself lives on.
+            let chain = holder.hold().with_timeout(SECOND).with_timer(&hands);
+            let mut chain = std::pin::pin!(chain);
+            assert!(chain.as_mut().await.is_err());
+            assert!(holder.lock.try_lock().is_some());
+        };
+        executor.spawn(clock.watch(task)).await;
+        assert_eq!(clock.elapsed(), 2 * SECOND);
+    }
+}
