@@ -249,7 +249,8 @@ fn what_ran_is_dropped_when_a_value_is_ready() {
         let _: &OnDrop = &capture;
         make(&drops)
     };
-    let chain = task.in_scope(&Scope::new("scope")).with_abort(&AbortHandle::new());
+    let scope = Scope::new("scope");
+    let chain = task.in_scope(&scope).with_abort(&AbortHandle::new());
     assert_eq!(run(chain, counts), (2, 3));
 }
 
