@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "no test file needs all of it")]
 #![allow(unused_imports, reason = "no test file needs all of it")]
+#![allow(unused_macros, reason = "no test file needs all of it")]
 
 mod by_hand;
 mod count;
