@@ -39,8 +39,8 @@
 //! |---|---|
 //! | `Err(e)` | tried again if [`when`](crate::Owned::when) says so; without it, always |
 //! | an abort from [below](Position::Below): its own timeout | tried again |
-//! | its own deadline, a limit that lets nothing in, no timer to wait on | never: it would be the same again |
-//! | an abort from [above](Position::Above): an owner, a scope, a handle | never |
+//! | a limit that lets nothing in, no timer to wait on | never: it would be the same again |
+//! | an abort from [above](Position::Above): an owner, a scope, a handle, a deadline | never |
 //!
 //! A back-off that would end after the owner's deadline is not begun: the retry ends at once, with
 //! the last error, or with [`AbortReason::DeadlinePassed`] and the last attempt's timeout as its
@@ -268,11 +268,11 @@ where
 {
 }
 
-/// Whether an attempt that was aborted is worth another: if it was its own doing, and time is left.
+/// Whether an attempt that was aborted is worth another: if that was its own doing, and by chance.
 fn may_go_better(aborted: &Aborted) -> bool {
     let futile = matches!(
         aborted.reason(),
-        AbortReason::DeadlinePassed { .. } | AbortReason::NoTimer | AbortReason::Rejected { .. }
+        AbortReason::NoTimer | AbortReason::Rejected { .. }
     );
     aborted.position() == Position::Below && !futile
 }

@@ -114,6 +114,27 @@ impl End {
             Self::At(at) => AbortReason::DeadlinePassed { at },
         }
     }
+
+    /// What runs again has its time anew, but a point in time stays where it is.
+    fn position(self) -> Position {
+        match self {
+            Self::After(_) => Position::Below,
+            Self::At(_) => Position::Above,
+        }
+    }
+
+    /// A retry below that can't meet `deadline` ends before it, for a reason above itself. To those
+    /// above the deadline that is what it would be when time has run out.
+    fn place(self, aborted: Aborted, deadline: &Deadline, lent: &Lent<'_>) -> Aborted {
+        match *aborted.reason() {
+            AbortReason::DeadlinePassed { at }
+                if deadline.is_fixed_at(at) && lent.deadline().is_none_or(|above| above > at) =>
+            {
+                aborted.at(self.position())
+            }
+            _ => aborted,
+        }
+    }
 }
 
 impl Alarm {
@@ -165,12 +186,13 @@ impl<O: Operation> Operation for Timeout<O> {
             None => {
                 let polled = this.op.as_mut().poll(state.inner.as_mut(), cx, &below);
                 if polled.is_ready() {
+                    let placed = polled.map_err(|aborted| this.end.place(aborted, deadline, lent));
                     *state.run = Run::default();
-                    return polled;
+                    return placed;
                 }
                 let reason = ready!(alarm.poll(*this.end, deadline, cx, lent));
                 let origin = this.op.name().or_else(|| lent.name()).cloned();
-                Aborted::new(reason, origin, Position::Below)
+                Aborted::new(reason, origin, this.end.position())
             }
         };
         *verdict = Some(aborted.clone());

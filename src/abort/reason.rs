@@ -146,7 +146,8 @@ pub enum Position {
     Below,
     /// At the asker itself: this handle was aborted.
     Here,
-    /// In an owner of the asker.
+    /// In an owner of the asker, or at a [deadline](AbortReason::DeadlinePassed), which no new attempt
+    /// can move.
     Above,
 }
 

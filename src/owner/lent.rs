@@ -51,6 +51,11 @@ impl Deadline {
         }
         self.at.get()
     }
+
+    /// Whether it was fixed, at `at`.
+    pub(crate) fn is_fixed_at(&self, at: Instant) -> bool {
+        self.after.get().is_none() && self.at.get() == at
+    }
 }
 
 impl<'a> Lent<'a> {
