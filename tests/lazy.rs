@@ -1,0 +1,299 @@
+//! What isn't asked for isn't paid for: no allocation, no clock, no alarm before it is needed.
+
+mod support;
+
+use std::{
+    future::{Future, pending, ready},
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use allocation_counter::measure;
+use support::{ByHand, CountingTimer};
+use tenure::{
+    AbortHandle, Backoff, Limit, OwnedFuture, Owner, Scope,
+    time::{Instant, TimerHandle},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How many allocations this thread makes while `f` runs.
+fn allocations(f: impl FnOnce()) -> u64 {
+    measure(f).count_total
+}
+
+/// Polls a chain once, on the stack.
+fn poll_once<F: Future>(chain: F) -> Poll<F::Output> {
+    pin!(chain).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn answer() -> std::future::Ready<Result<u32, &'static str>> {
+    ready(Ok(42))
+}
+
+/// Makes and runs a chain that is ready at its first poll, and counts its allocations.
+macro_rules! allocations_of {
+    ($chain:expr) => {
+        allocations(|| assert!(matches!(poll_once($chain), Poll::Ready(Ok(_)))))
+    };
+}
+
+#[test]
+fn the_count_counts() {
+    assert_eq!(allocations(|| drop(Box::new(1))), 1);
+    assert_eq!(allocations(|| ()), 0);
+}
+
+#[test]
+fn each_adapter_allocates_nothing_for_what_is_ready() {
+    let (limit, scope, stop) = (Limit::new(1), Scope::new("scope"), AbortHandle::new());
+    let timer = TimerHandle::new(CountingTimer::default());
+
+    assert_eq!(allocations_of!(answer().owned()), 0);
+    assert_eq!(allocations_of!(answer.owned()), 0);
+    assert_eq!(allocations_of!(answer().with_timeout(SECOND)), 0);
+    assert_eq!(allocations_of!(answer().with_deadline(Instant::NEVER)), 0);
+    assert_eq!(allocations_of!(answer.retry(Backoff::exponential())), 0);
+    assert_eq!(allocations_of!(answer().limit(&limit)), 0);
+    assert_eq!(allocations_of!(answer().with_abort(&stop)), 0);
+    assert_eq!(allocations_of!(answer().with_abort(&AbortHandle::never())), 0);
+    assert_eq!(allocations_of!(answer().in_scope(&scope)), 0);
+    assert_eq!(allocations_of!(answer().try_in_scope(&scope)), 0);
+    assert_eq!(allocations_of!(answer().with_timer(&timer)), 0);
+    assert_eq!(allocations_of!(answer().named("a literal")), 0);
+    assert_eq!(allocations_of!(answer().named("a literal").flatten()), 0);
+    assert_eq!(allocations_of!(answer().named("a literal").in_scope(&scope)), 0);
+}
+
+#[test]
+fn the_whole_chain_allocates_nothing_for_what_is_ready() {
+    let (limit, scope, stop) = (Limit::new(1), Scope::new("scope"), AbortHandle::new());
+    let count = allocations_of!(
+        answer
+            .with_timeout(SECOND)
+            .retry(Backoff::exponential())
+            .limit(&limit)
+            .with_timeout(10 * SECOND)
+            .named("page")
+            .with_abort(&stop)
+            .in_scope(&scope)
+    );
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn attempts_allocate_nothing() {
+    let mut attempts = 0;
+    let lucky = || {
+        attempts += 1;
+        ready(if attempts == 20 { Ok(()) } else { Err("not yet") })
+    };
+    let policy = Backoff::fixed(Duration::ZERO).attempts(20);
+    assert_eq!(allocations_of!(lucky.with_timeout(SECOND).retry(policy)), 0);
+    assert_eq!(attempts, 20);
+}
+
+/// Only a closure over its owner needs one: its node, and what it takes to abort that at the end.
+#[test]
+fn an_owner_costs_three_allocations() {
+    let with_owner = |_: Owner| answer();
+    assert_eq!(allocations_of!(with_owner.owned()), 3);
+    assert_eq!(allocations_of!(with_owner.with_timeout(SECOND).retry(Backoff::exponential())), 3);
+}
+
+/// A name that was made at run time is cloned for an error, not for each poll.
+#[test]
+fn polling_under_a_name_allocates_nothing() {
+    let (scope, name) = (Scope::new(String::from("scope")), String::from("member"));
+    let chain = pending::<()>().named(name).in_scope(&scope).named(String::from("outer"));
+    let mut chain = ByHand::new(chain);
+    // The first poll takes a place among those whom the scope wakes.
+    assert!(chain.poll().is_pending());
+    assert_eq!(allocations(|| assert!(chain.poll().is_pending())), 0);
+
+    let name = String::from("member");
+    let chain = answer().named(name).in_scope(&scope);
+    assert_eq!(allocations_of!(chain), 0);
+}
+
+#[test]
+fn a_chain_that_waits_allocates_nothing_when_it_is_polled_again() {
+    let (limit, scope, stop) = (Limit::new(1), Scope::new("scope"), AbortHandle::new());
+    let timer = TimerHandle::new(CountingTimer::default());
+    let chain = pending::<Result<(), &str>>
+        .with_timeout(SECOND)
+        .retry(Backoff::exponential())
+        .limit(&limit)
+        .with_timeout(10 * SECOND)
+        .with_abort(&stop)
+        .in_scope(&scope)
+        .with_timer(&timer);
+    let mut chain = ByHand::new(chain);
+    assert!(chain.poll().is_pending());
+    assert_eq!(allocations(|| assert!(chain.poll().is_pending())), 0);
+}
+
+/// Not even at the first: to compare its timer with the process's own doesn't start that one.
+#[test]
+fn a_timeout_that_waits_allocates_nothing_of_its_own() {
+    let timer = TimerHandle::new(CountingTimer::default());
+    let chain = pending::<()>().with_timeout(SECOND).with_timer(&timer);
+    assert_eq!(allocations(|| assert!(poll_once(chain).is_pending())), 0);
+}
+
+#[test]
+fn never_allocates_nothing() {
+    let count = allocations(|| {
+        let never = AbortHandle::never();
+        assert!(!never.abort("in vain") && !never.is_aborted() && never.check().is_ok());
+        assert!(poll_once(never.clone().aborted()).is_pending());
+        drop(never.abort_on_drop());
+    });
+    assert_eq!(count, 0);
+    assert_eq!(allocations_of!(answer().with_abort(&AbortHandle::never())), 0);
+}
+
+#[test]
+fn asking_a_handle_allocates_nothing() {
+    let handle = AbortHandle::new();
+    assert_eq!(allocations(|| assert!(!handle.is_aborted() && handle.check().is_ok())), 0);
+    assert_eq!(allocations(|| drop(handle.clone())), 0);
+    handle.abort("stop");
+    assert_eq!(allocations(|| assert!(handle.is_aborted() && handle.check().is_err())), 0);
+}
+
+#[test]
+fn no_clock_is_read_before_the_first_pending() {
+    let timer = CountingTimer::default();
+    let (limit, scope) = (Limit::new(1), Scope::builder("scope").timer(timer.clone()).build());
+    let chain = answer
+        .with_timeout(SECOND)
+        .retry(Backoff::exponential())
+        .limit(&limit)
+        .with_timeout(10 * SECOND)
+        .with_deadline(Instant::START + SECOND)
+        .in_scope(&scope);
+    assert!(poll_once(chain).is_ready());
+    assert_eq!((timer.reads(), timer.set()), (0, 0));
+
+    // Nor when it fails without a delay before the next attempt, nor for the last.
+    let mut attempts = 0;
+    let fails = || {
+        attempts += 1;
+        ready(Err::<(), _>("down"))
+    };
+    let policy = Backoff::fixed(Duration::ZERO).attempts(3);
+    let chain = fails.with_timeout(SECOND).retry(policy).with_timeout(SECOND).in_scope(&scope);
+    assert!(poll_once(chain).is_ready());
+    assert_eq!((attempts, timer.reads(), timer.set()), (3, 0, 0));
+}
+
+#[test]
+fn nothing_is_read_or_set_before_the_first_poll() {
+    let timer = CountingTimer::default();
+    drop(pending::<()>().with_timeout(SECOND).with_timer(timer.clone()));
+    assert_eq!((timer.reads(), timer.set()), (0, 0));
+}
+
+#[test]
+fn the_first_pending_sets_one_alarm() {
+    let timer = CountingTimer::default();
+    let mut one = ByHand::new(pending::<()>().with_timeout(SECOND).with_timer(timer.clone()));
+    assert!(one.poll().is_pending());
+    assert_eq!(timer.set(), 1);
+    assert!(timer.reads() <= 2, "{} reads", timer.reads());
+
+    // One that can't come first sets none.
+    let timer = CountingTimer::default();
+    let chain = pending::<()>()
+        .with_timeout(5 * SECOND)
+        .with_timeout(4 * SECOND)
+        .with_timeout(3 * SECOND)
+        .with_timer(timer.clone());
+    let mut nested = ByHand::new(chain);
+    assert!(nested.poll().is_pending());
+    assert_eq!(timer.set(), 1);
+    assert!(timer.reads() <= 4, "{} reads", timer.reads());
+}
+
+#[test]
+fn one_that_never_fires_sets_none() {
+    let timer = CountingTimer::default();
+    let mut max =
+        ByHand::new(pending::<()>().with_timeout(Duration::MAX).with_timer(timer.clone()));
+    let mut never =
+        ByHand::new(pending::<()>().with_deadline(Instant::NEVER).with_timer(timer.clone()));
+    assert!(max.poll().is_pending() && never.poll().is_pending());
+    assert_eq!(timer.set(), 0);
+}
+
+#[test]
+fn the_same_waker_sets_no_second_alarm() {
+    let timer = CountingTimer::default();
+    let mut chain = ByHand::new(pending::<()>().with_timeout(SECOND).with_timer(timer.clone()));
+    for _ in 0..10 {
+        assert!(chain.poll().is_pending());
+    }
+    assert_eq!((timer.set(), timer.outstanding()), (1, 1));
+    // Another one takes the place of the first.
+    assert!(chain.poll_elsewhere().is_pending());
+    assert_eq!((timer.set(), timer.outstanding()), (2, 1));
+}
+
+#[test]
+fn the_alarm_is_cancelled_on_drop() {
+    let timer = CountingTimer::default();
+    let mut chain = ByHand::new(pending::<()>().with_timeout(SECOND).with_timer(timer.clone()));
+    assert!(chain.poll().is_pending());
+    assert_eq!(timer.outstanding(), 1);
+    drop(chain);
+    assert_eq!(timer.outstanding(), 0);
+
+    // That of a back-off, too.
+    let fails = || ready(Err::<(), _>("down"));
+    let mut chain = ByHand::new(fails.retry(Backoff::exponential()).with_timer(timer.clone()));
+    assert!(chain.poll().is_pending());
+    assert_eq!(timer.outstanding(), 1);
+    drop(chain);
+    assert_eq!(timer.outstanding(), 0);
+}
+
+#[test]
+fn the_alarm_is_cancelled_when_it_is_ready_aborted_or_timed_out() {
+    let timer = CountingTimer::default();
+    let twice = || {
+        let mut polls = 0;
+        std::future::poll_fn(move |_| {
+            polls += 1;
+            if polls == 2 { Poll::Ready(()) } else { Poll::Pending }
+        })
+    };
+    let mut ready = ByHand::new(twice().with_timeout(SECOND).with_timer(timer.clone()));
+    assert!(ready.poll().is_pending());
+    assert!(ready.poll().is_ready());
+    assert_eq!((timer.set(), timer.outstanding()), (1, 0));
+
+    let stop = AbortHandle::new();
+    let aborted = pending::<()>().with_timeout(SECOND).with_abort(&stop).with_timer(timer.clone());
+    let mut aborted = ByHand::new(aborted);
+    assert!(aborted.poll().is_pending());
+    stop.abort("stop");
+    assert!(aborted.poll().is_ready());
+    assert_eq!((timer.set(), timer.outstanding()), (2, 0));
+
+    let mut late = ByHand::new(pending::<()>().with_timeout(SECOND).with_timer(timer.clone()));
+    assert!(late.poll().is_pending());
+    timer.advance(SECOND);
+    assert!(late.poll().is_ready());
+    assert_eq!((timer.set(), timer.outstanding()), (3, 0));
+}
+
+#[test]
+fn an_uncontended_limit_asks_no_timer() {
+    let (timer, limit) = (CountingTimer::default(), Limit::new(1));
+    for _ in 0..3 {
+        assert!(poll_once(answer().limit(&limit).with_timer(timer.clone())).is_ready());
+    }
+    assert_eq!((timer.reads(), timer.set()), (0, 0));
+}
