@@ -1,4 +1,7 @@
 //! What isn't asked for isn't paid for: no allocation, no clock, no alarm before it is needed.
+//!
+//! Nothing here may ask the process's own timer: that one of a chain's own doesn't start it can be
+//! seen only while it hasn't been started.
 
 mod support;
 
@@ -97,9 +100,11 @@ fn attempts_allocate_nothing() {
 /// Only a closure over its owner needs one: its node, and what it takes to abort that at the end.
 #[test]
 fn an_owner_costs_three_allocations() {
+    let timer = TimerHandle::new(CountingTimer::default());
     let with_owner = |_: Owner| answer();
     assert_eq!(allocations_of!(with_owner.owned()), 3);
-    assert_eq!(allocations_of!(with_owner.with_timeout(SECOND).retry(Backoff::exponential())), 3);
+    let chain = with_owner.with_timeout(SECOND).retry(Backoff::exponential());
+    assert_eq!(allocations_of!(chain.with_timer(&timer)), 3);
 }
 
 /// A name that was made at run time is cloned for an error, not for each poll.
