@@ -270,10 +270,7 @@ where
 
 /// Whether an attempt that was aborted is worth another: if that was its own doing, and by chance.
 fn may_go_better(aborted: &Aborted) -> bool {
-    let futile = matches!(
-        aborted.reason(),
-        AbortReason::NoTimer | AbortReason::Rejected { .. }
-    );
+    let futile = matches!(aborted.reason(), AbortReason::NoTimer | AbortReason::Rejected { .. });
     aborted.position() == Position::Below && !futile
 }
 
