@@ -48,6 +48,14 @@ use queue::{Queue, Ticket};
 /// How many may run at once. Clones share their permits.
 ///
 /// See the [module](crate::limit) for what it promises.
+///
+/// ```
+/// use tenure::Limit;
+///
+/// let limit = Limit::new(2);
+/// let same = limit.clone();
+/// assert_eq!((same.capacity(), same.active(), same.waiting()), (2, 0, 0));
+/// ```
 #[derive(Clone)]
 pub struct Limit {
     queue: Arc<Queue>,
@@ -83,12 +91,36 @@ impl Limit {
     }
 
     /// How many hold a permit now.
+    ///
+    /// ```
+    /// use futures::FutureExt;
+    /// use tenure::{Limit, OwnedFuture};
+    ///
+    /// let limit = Limit::new(2);
+    /// let mut endless = Box::pin(std::future::pending::<()>().limit(&limit));
+    /// assert!((&mut endless).now_or_never().is_none()); // polled once
+    /// assert_eq!(limit.active(), 1);
+    /// drop(endless);
+    /// assert_eq!(limit.active(), 0);
+    /// ```
     #[must_use]
     pub fn active(&self) -> usize {
         self.queue.active()
     }
 
     /// How many wait for a permit now. One that was never polled doesn't wait yet.
+    ///
+    /// ```
+    /// use futures::FutureExt;
+    /// use tenure::{Limit, OwnedFuture};
+    ///
+    /// let limit = Limit::new(1);
+    /// let mut both = [(); 2].map(|()| Box::pin(std::future::pending::<()>().limit(&limit)));
+    /// for endless in &mut both {
+    ///     assert!(endless.now_or_never().is_none()); // polled once
+    /// }
+    /// assert_eq!((limit.active(), limit.waiting()), (1, 1));
+    /// ```
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.queue.waiting()

@@ -94,6 +94,18 @@ struct Run<D> {
 }
 
 /// What [`Owned::on_retry`](crate::Owned::on_retry) is told.
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure::{Backoff, OwnedFuture};
+///
+/// let mut waits = Vec::new();
+/// let failing = (|| async { Err::<(), _>("down") })
+///     .retry(Backoff::fixed(Duration::from_micros(5)).attempts(2))
+///     .on_retry(|retrying| waits.push((retrying.attempt, retrying.delay)));
+/// assert!(smol::block_on(failing).unwrap().is_err());
+/// assert_eq!(waits, [(1, Duration::from_micros(5))]);
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Retrying<'a, E> {

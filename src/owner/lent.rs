@@ -11,6 +11,8 @@ use crate::{
 ///
 /// A chain of references on the stack, one link for each adapter above that has something to say. It
 /// costs nothing until somebody asks, and the answers are then found by walking up.
+///
+/// See [`Operation`](crate::operation::Operation) for how it is handed down.
 pub struct Lent<'a> {
     up: Option<&'a Lent<'a>>,
     link: Link<'a>,

@@ -67,6 +67,15 @@ pub struct Backoff {
 ///
 /// Full jitter is that of
 /// [Exponential Backoff And Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure::{Backoff, retry::Jitter};
+///
+/// let second = Duration::from_secs(1);
+/// let mut delays = Backoff::fixed(second).jitter(Jitter::Full).delays();
+/// assert!(delays.next().unwrap() <= second);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Jitter {
@@ -112,6 +121,12 @@ impl Backoff {
 
     /// How many attempts there are in all, with the first; 0 counts as 1, since the first is always
     /// made. `u32::MAX` goes on for ever.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure::Backoff;
+    /// assert_eq!(Backoff::fixed(Duration::ZERO).attempts(3).delays().count(), 2);
+    /// ```
     #[must_use]
     pub const fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
@@ -119,6 +134,13 @@ impl Backoff {
     }
 
     /// The delay before the second attempt.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure::Backoff;
+    /// let second = Duration::from_secs(1);
+    /// assert_eq!(Backoff::exponential().first_delay(second).delays().next(), Some(second));
+    /// ```
     #[must_use]
     pub const fn first_delay(mut self, first: Duration) -> Self {
         self.first = first;
@@ -126,6 +148,13 @@ impl Backoff {
     }
 
     /// What each delay is multiplied with to get the next. NaN, and what is less than 1, count as 1.
+    ///
+    /// ```
+    /// # use tenure::Backoff;
+    /// let waits: Vec<_> = Backoff::exponential().factor(3.0).delays().map(|d| d.as_millis()).collect();
+    /// assert_eq!(waits, [100, 300, 900]);
+    /// assert_eq!(Backoff::exponential().factor(f64::NAN), Backoff::exponential().factor(1.0));
+    /// ```
     #[must_use]
     pub const fn factor(mut self, factor: f64) -> Self {
         self.factor = if factor > 1.0 { factor } else { 1.0 };
@@ -134,6 +163,14 @@ impl Backoff {
 
     /// No delay is shorter, whatever the jitter. If it exceeds the
     /// [`max_delay`](Self::max_delay), that one holds.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure::Backoff;
+    /// let backoff = Backoff::exponential().min_delay(Duration::from_millis(150));
+    /// let waits: Vec<_> = backoff.delays().map(|d| d.as_millis()).collect();
+    /// assert_eq!(waits, [150, 200, 400]);
+    /// ```
     #[must_use]
     pub const fn min_delay(mut self, min: Duration) -> Self {
         self.min = min;
@@ -141,6 +178,14 @@ impl Backoff {
     }
 
     /// No delay is longer, whatever the jitter.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure::Backoff;
+    /// let backoff = Backoff::exponential().max_delay(Duration::from_millis(150));
+    /// let waits: Vec<_> = backoff.delays().map(|d| d.as_millis()).collect();
+    /// assert_eq!(waits, [100, 150, 150]);
+    /// ```
     #[must_use]
     pub const fn max_delay(mut self, max: Duration) -> Self {
         self.max = max;
@@ -148,6 +193,14 @@ impl Backoff {
     }
 
     /// How much is left to chance.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tenure::{Backoff, retry::Jitter};
+    /// let (min, max) = (Duration::from_millis(50), Duration::from_millis(100));
+    /// let backoff = Backoff::fixed(max).min_delay(min).jitter(Jitter::Full);
+    /// assert!(backoff.delays().all(|delay| (min..=max).contains(&delay)));
+    /// ```
     #[must_use]
     pub const fn jitter(mut self, jitter: Jitter) -> Self {
         self.jitter = jitter;
@@ -155,6 +208,12 @@ impl Backoff {
     }
 
     /// The delays of one run.
+    ///
+    /// ```
+    /// # use tenure::Backoff;
+    /// let longest = Backoff::exponential().attempts(6).delays().max();
+    /// assert_eq!(longest.unwrap().as_millis(), 1600);
+    /// ```
     #[must_use]
     pub fn delays(&self) -> Delays {
         Delays { backoff: *self, state: BackoffState::default() }
