@@ -1,0 +1,28 @@
+//! A passed deadline starts nothing.
+
+use std::{cell::Cell, future::pending, time::Duration};
+
+use futures::future::join_all;
+use tenure::{Limit, OwnedFuture, time::TestClock};
+
+/// At the deadline the holder gives its permit back, and each waiter in turn is polled with a permit
+/// before its own alarm is looked at: it starts work that is dropped in the same poll.
+#[test]
+fn a_waiter_that_gets_its_permit_at_the_deadline_starts_nothing() {
+    let clock = TestClock::new();
+    let limit = Limit::new(1);
+    let deadline = clock.now() + Duration::from_secs(1);
+    let started = Cell::new(0);
+    let jobs = (0..10).map(|_| {
+        (|| {
+            started.set(started.get() + 1);
+            pending::<()>()
+        })
+        .limit(&limit)
+        .with_deadline(deadline)
+        .with_timer(&clock)
+    });
+    let outcomes = smol::block_on(clock.watch(join_all(jobs)));
+    assert!(outcomes.iter().all(Result::is_err));
+    assert_eq!(started.get(), 1);
+}
