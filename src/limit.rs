@@ -172,7 +172,14 @@ impl<O: Operation> Operation for Limited<O> {
             return Poll::Ready(Err(Aborted::new(reason, lent.name().cloned(), Position::Above)));
         }
         let ticket = this.ticket.get_or_insert_with(|| Ticket::new(this.limit.queue.clone()));
+        let waited = ticket.is_waiting();
         ready!(ticket.poll_permit(cx, lent));
+        if waited && lent.is_over() {
+            // The permit came too late to start anything: whoever it is over for ends this, in this
+            // very poll.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let outcome = ready!(this.op.poll(state, cx, lent));
         *this.ticket = None;
         Poll::Ready(outcome)

@@ -214,6 +214,7 @@ where
             }
             if state.run.failed > 0 && lent.is_aborted() {
                 // Whoever was aborted above ends this, in this very poll.
+                cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             let attempt = state.run.failed.saturating_add(1);

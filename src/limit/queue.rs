@@ -200,6 +200,10 @@ impl Ticket {
         Self { queue, stage: Stage::New }
     }
 
+    pub(super) const fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting(_))
+    }
+
     /// Ready while it holds a permit.
     pub(super) fn poll_permit(&mut self, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
         let (claimed, number) = match self.stage {

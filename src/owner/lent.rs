@@ -120,6 +120,21 @@ impl<'a> Lent<'a> {
         })
     }
 
+    /// Whether, since the poll began, an owner above was aborted or the deadline has passed. It reads
+    /// the clock where there is a deadline.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let has_passed = || {
+            let now = self.timer()?.now();
+            Some(self.deadline_since(Some(now))? <= now)
+        };
+        self.is_aborted() || self.has_deadline() && has_passed().unwrap_or(false)
+    }
+
+    fn has_deadline(&self) -> bool {
+        self.links().any(|link| matches!(link, Link::Deadline(_)))
+    }
+
     /// The earliest deadline above, on this owner's [`timer`](Self::timer). Those above a change of
     /// timer don't count: their instants mean nothing here.
     #[must_use]
