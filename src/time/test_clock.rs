@@ -145,6 +145,7 @@ impl TestClock {
     /// ```
     pub fn advance(&self, by: Duration) {
         let end = self.now() + by;
+        let ringing = self.shared.ring();
         loop {
             let due = self.shared.0.with(|state| match state.queue.next() {
                 Some(at) if at <= end => {
@@ -157,10 +158,12 @@ impl TestClock {
                 }
             });
             if due.is_empty() {
-                return;
+                break;
             }
             wake_all(due);
         }
+        drop(ringing);
+        self.shared.settle();
     }
 
     /// Watches `future`: whenever all watched futures are pending, with no wake-up on its way, the
@@ -216,19 +219,22 @@ impl Shared {
         loop {
             let due = self.0.with(|state| {
                 if state.busy > 0 || state.pauses > 0 || state.seats.is_empty() {
-                    return Vec::new();
+                    return None;
                 }
-                let Some(at) = state.queue.next() else {
-                    return Vec::new();
-                };
+                let at = state.queue.next()?;
                 state.now = state.now.max(at);
-                state.queue.take_due(at)
+                state.pauses += 1;
+                Some((Ringing(self), state.queue.take_due(at)))
             });
-            if due.is_empty() {
-                return;
-            }
+            let Some((ringing, due)) = due else { return };
             wake_all(due);
+            drop(ringing);
         }
+    }
+
+    fn ring(&self) -> Ringing<'_> {
+        self.0.with(|state| state.pauses += 1);
+        Ringing(self)
     }
 
     /// Changes a seat and keeps the count of busy ones.
@@ -256,6 +262,16 @@ impl Shared {
         });
         drop(left);
         self.settle();
+    }
+}
+
+/// Holds the clock while wakers that were taken out are being run: the first of them may be done with
+/// its task, on another thread, before the next one is woken. Whoever drops it settles the clock.
+struct Ringing<'a>(&'a Shared);
+
+impl Drop for Ringing<'_> {
+    fn drop(&mut self) {
+        self.0.0.with(|state| state.pauses -= 1);
     }
 }
 
