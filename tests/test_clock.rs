@@ -328,6 +328,35 @@ fn a_watched_future_that_panics_lets_go() {
     assert_eq!((clock.elapsed(), asleep.wakes()), (SECOND, 1));
 }
 
+/// The wakers of one instant are run one by one. A task that is done before the next is woken, on
+/// another thread or, as here, polled by its own waker, once let the clock run ahead of that one.
+#[test]
+fn all_that_is_due_is_woken_before_time_moves_on() {
+    let (clock, log) = (TestClock::new(), Log::default());
+    let hands = clock.clone();
+    let twice = clock.watch(async move {
+        hands.sleep(SECOND).await;
+        hands.sleep(SECOND).await;
+    });
+    let twice = Arc::new(Mutex::new(Box::pin(twice)));
+    let again = Arc::clone(&twice);
+    let polls_inline = on_wake(move || {
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(again.lock().unwrap().as_mut().poll(&mut context).is_pending());
+    });
+    let mut once = Box::pin(clock.watch(clock.sleep(SECOND)));
+
+    assert!(
+        twice.lock().unwrap().as_mut().poll(&mut Context::from_waker(&polls_inline)).is_pending()
+    );
+    let logs = logs(&clock, &log, 0);
+    assert!(once.as_mut().poll(&mut Context::from_waker(&logs)).is_pending());
+    assert_eq!(*log.lock().unwrap(), [(1, 0)]);
+    assert_eq!(clock.elapsed(), SECOND);
+    assert!(once.as_mut().poll(&mut Context::from_waker(&logs)).is_ready());
+    assert_eq!(clock.elapsed(), 2 * SECOND);
+}
+
 /// It is woken on the way, though nobody waits for it to run.
 #[test]
 fn what_is_not_watched_is_woken_but_not_waited_for() {
