@@ -1,7 +1,4 @@
 //! What isn't asked for isn't paid for: no allocation, no clock, no alarm before it is needed.
-//!
-//! Nothing here may ask the process's own timer: that one of a chain's own doesn't start it can be
-//! seen only while it hasn't been started.
 
 mod support;
 
@@ -139,7 +136,6 @@ fn a_chain_that_waits_allocates_nothing_when_it_is_polled_again() {
     assert_eq!(allocations(|| assert!(chain.poll().is_pending())), 0);
 }
 
-/// Not even at the first: to compare its timer with the process's own doesn't start that one.
 #[test]
 fn a_timeout_that_waits_allocates_nothing_of_its_own() {
     let timer = TimerHandle::new(CountingTimer::default());
