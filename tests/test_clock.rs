@@ -93,7 +93,9 @@ fn a_sleep_that_is_polled_late_is_not_longer() {
 fn a_sleep_wakes_whoever_polled_it_last() {
     let (clock, first) = (TestClock::new(), Count::default());
     let woken = first.clone();
-    let waker = on_wake(move || drop(woken.on_drop()));
+    let waker = on_wake(move || {
+        woken.add();
+    });
     let mut asleep = ByHand::new(waiting(clock.sleep(SECOND), &waker));
     assert!(asleep.poll().is_pending());
     clock.advance(SECOND);
