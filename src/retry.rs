@@ -42,7 +42,7 @@
 //! | a limit that lets nothing in, no timer to wait on | never: it would be the same again |
 //! | an abort from [above](Position::Above): an owner, a scope, a handle, a deadline | never |
 //!
-//! A back-off that would end after the owner's deadline is not begun: the retry ends at once, with
+//! A back-off that would end at the owner's deadline or after it is not begun: the retry ends at once, with
 //! the last error, or with [`AbortReason::DeadlinePassed`] and the last attempt's timeout as its
 //! cause. A back-off of zero touches no timer.
 

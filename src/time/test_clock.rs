@@ -170,7 +170,9 @@ impl TestClock {
     /// clock jumps to its next alarm.
     ///
     /// A future counts as busy from this call until it is polled for the first time, so those that
-    /// are going to be spawned hold the clock until they run.
+    /// are going to be spawned hold the clock until they run. Watch all of them before the first one is
+    /// spawned: the clock may run ahead of what it doesn't know yet. A watched future that blocks on
+    /// another one of the same clock waits for ever, since it is busy all the while.
     ///
     /// ```
     /// use std::time::Duration;
