@@ -1,8 +1,9 @@
 //! Who waits for a permit, and who is offered one.
 //!
 //! A free permit belongs to nobody. A waiter that is *offered* one was woken, and claims it when it
-//! is polled. An offer is *fresh* for one window and then lapses: it can still be taken up while a
-//! permit is free, but no longer holds up those behind.
+//! is polled. An offer is *fresh* for one window, from when an alarm is set until it rings, and then
+//! lapses: it can still be taken up while a permit is free, but no longer holds up those behind. One
+//! that is made while the alarm is set lapses with the next.
 //!
 //! Invariants, whenever the lock is free:
 //!
@@ -12,11 +13,12 @@
 //!    offer.
 //! 4. Whoever had an offer and is dropped, or was too late, leaves no trace of it; 2 then finds the
 //!    next one.
-//! 5. While a permit is free, an offer fresh, and somebody stands in the line, the alarm is set. Where there is no
-//!    timer to set it, all who stand in the line are offered what is free.
+//! 5. While a permit is free, an offer fresh, and somebody stands in the line, the alarm is set.
+//!    Where there is no timer to set it, all who stand in the line are offered what is free.
 //!
 //! The alarm isn't cancelled when the offer is taken up, so that a busy limit sets it once a window
-//! and not at each release; `claims` tells it whether anything has moved since.
+//! and not at each release. Nor does it matter that others were let in meanwhile: an offer that
+//! nobody takes up lapses even while the limit is busy with the rest of its permits.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::{
@@ -48,12 +50,15 @@ struct State {
     line: BTreeMap<u64, Waker>,
     /// Offered a permit, in which window.
     offered: BTreeMap<u64, u64>,
+    /// Begins when an alarm is set.
     window: u64,
-    /// Offers made in this window.
+    /// The first window whose offers have not lapsed.
+    valid: u64,
+    /// Offers that have not lapsed.
     fresh: usize,
-    claims: u64,
-    /// `claims` at the time when the alarm was set.
-    alarm: Option<u64>,
+    /// Those of them that are going to when the alarm rings.
+    due: usize,
+    alarm: bool,
     timer: Option<TimerHandle>,
 }
 
@@ -67,9 +72,10 @@ impl Queue {
                 line: BTreeMap::new(),
                 offered: BTreeMap::new(),
                 window: 0,
+                valid: 0,
                 fresh: 0,
-                claims: 0,
-                alarm: None,
+                due: 0,
+                alarm: false,
                 timer: None,
             }),
         }
@@ -117,28 +123,27 @@ impl State {
     /// Takes a permit for one who has just come, if nobody has a better claim.
     fn claim_new(&mut self) -> bool {
         let claimed = self.free > 0 && self.fresh == 0 && self.line.is_empty();
-        if claimed {
-            self.claim();
-        }
+        self.free -= usize::from(claimed);
         claimed
-    }
-
-    fn claim(&mut self) {
-        self.free -= 1;
-        self.claims = self.claims.wrapping_add(1);
     }
 
     /// Takes up an offer: `None` if there was none, else whether a permit was left.
     fn take_up(&mut self, number: u64) -> Option<bool> {
-        let window = self.offered.remove(&number)?;
-        if window == self.window {
+        self.take_back(number).then(|| {
+            let claimed = self.free > 0;
+            self.free -= usize::from(claimed);
+            claimed
+        })
+    }
+
+    /// Takes an offer back, and tells whether there was one.
+    fn take_back(&mut self, number: u64) -> bool {
+        let Some(window) = self.offered.remove(&number) else { return false };
+        if window >= self.valid {
             self.fresh -= 1;
+            self.due -= usize::from(window < self.window);
         }
-        let claimed = self.free > 0;
-        if claimed {
-            self.claim();
-        }
-        Some(claimed)
+        true
     }
 
     fn offer_free(&mut self, woken: &mut Vec<Waker>) {
@@ -161,23 +166,26 @@ impl State {
 
     /// The timer on which to set the alarm, if it must be.
     fn begin_window(&mut self) -> Option<TimerHandle> {
-        if self.free == 0 || self.fresh == 0 || self.line.is_empty() || self.alarm.is_some() {
+        if self.free == 0 || self.fresh == 0 || self.line.is_empty() || self.alarm {
             return None;
         }
         let timer = self.timer.clone()?;
-        self.alarm = Some(self.claims);
+        self.alarm = true;
+        self.window += 1;
+        self.due = self.fresh;
         Some(timer)
     }
 
-    /// Lets the offers lapse if none was taken up since the alarm was set, and makes twice as many:
-    /// a long row of waiters that nobody polls is passed in few windows.
+    /// Lets the offers lapse that stood when the alarm was set, and makes twice as many: a long row
+    /// of waiters that nobody polls is passed in few windows.
     fn end_window(&mut self, woken: &mut Vec<Waker>) {
-        let moved = self.alarm.take() != Some(self.claims);
-        if moved || self.free == 0 {
+        self.alarm = false;
+        if self.free == 0 {
             return;
         }
-        self.window += 1;
-        let lapsed = mem::take(&mut self.fresh);
+        let lapsed = mem::take(&mut self.due);
+        self.fresh -= lapsed;
+        self.valid = self.window;
         self.offer(lapsed.saturating_mul(2), woken);
     }
 }
@@ -264,9 +272,7 @@ impl Drop for Ticket {
             Stage::Holding => Queue::change(&self.queue, |state, _| state.free += 1),
             Stage::Waiting(number) => {
                 let waker = Queue::change(&self.queue, |state, _| {
-                    if state.offered.remove(&number).is_some_and(|window| window == state.window) {
-                        state.fresh -= 1;
-                    }
+                    state.take_back(number);
                     state.line.remove(&number)
                 });
                 drop(waker);
@@ -278,5 +284,53 @@ impl Drop for Ticket {
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Ticket").field(&self.stage).finish()
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use crate::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            // Relaxed: one thread counts and reads.
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn poll(ticket: &mut Ticket, wakes: &Arc<Wakes>) -> Poll<()> {
+        let waker = Waker::from(wakes.clone());
+        let polled = ticket.poll_permit(&mut Context::from_waker(&waker), &Lent::root());
+        // With `std` there is always a timer, so it is taken away by hand.
+        ticket.queue.state.with(|state| state.timer = None);
+        polled
+    }
+
+    #[test]
+    fn without_a_timer_each_release_wakes_every_waiter() {
+        let (queue, wakes) = (Arc::new(Queue::new(1)), Arc::<Wakes>::default());
+        let woken = || wakes.0.swap(0, Ordering::Relaxed);
+        let mut holder = Ticket::new(queue.clone());
+        assert!(poll(&mut holder, &wakes).is_ready());
+        let mut row: Vec<_> = (0..5).map(|_| Ticket::new(queue.clone())).collect();
+        assert!(row.iter_mut().all(|ticket| poll(ticket, &wakes).is_pending()));
+        assert_eq!(woken(), 0);
+
+        drop(holder);
+        assert_eq!(woken(), 5);
+        // Whoever is polled first has it; the others keep their order for the next release.
+        let mut holder = row.remove(3);
+        assert!(poll(&mut holder, &wakes).is_ready());
+        assert!(row.iter_mut().all(|ticket| poll(ticket, &wakes).is_pending()));
+        assert_eq!((queue.active(), queue.waiting()), (1, 4));
+        drop(holder);
+        assert_eq!(woken(), 4);
+        row.clear();
+        assert_eq!((queue.active(), queue.waiting()), (0, 0));
+        assert!(queue.state.with(|state| !state.alarm && state.fresh == 0));
     }
 }
