@@ -9,7 +9,7 @@ use futures_core::FusedFuture;
 
 use super::Scope;
 use crate::{
-    abort::Aborted,
+    abort::{Aborted, Name},
     owner::core::{Begun, Done, Step},
     wake::{Listening, caught},
 };
@@ -48,7 +48,8 @@ enum Stage {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Report {
-    scope: Scope,
+    scope: Name,
+    reason: Option<Aborted>,
     done: Done,
 }
 
@@ -64,7 +65,7 @@ impl Report {
     /// ```
     #[must_use]
     pub fn reason(&self) -> Option<Aborted> {
-        self.scope.abort_handle().check().err()
+        self.reason.clone()
     }
 
     /// How many pieces of clean-up have run.
@@ -111,8 +112,8 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Done { steps, overran, panicked } = self.done;
-        write!(f, "`{}` closed", self.scope.name())?;
-        if let Some(reason) = self.reason() {
+        write!(f, "`{}` closed", self.scope)?;
+        if let Some(reason) = &self.reason {
             write!(f, ": {reason}")?;
         }
         if steps > 0 {
@@ -173,7 +174,7 @@ impl Future for Close {
         }
         *stage = Stage::Closed;
         let done = core.give_turn_back(None);
-        Poll::Ready(Report { scope: scope.clone(), done })
+        Poll::Ready(Report { scope: core.name.clone(), reason: core.abort.check().err(), done })
     }
 }
 
