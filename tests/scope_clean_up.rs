@@ -1,0 +1,207 @@
+//! Deferred clean-up runs after the last member, last in, first out, bounded, and tells what went
+//! wrong.
+
+mod executors;
+mod fixtures;
+
+use std::{
+    future::pending,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use fixtures::{Drops, Probe, yield_now};
+use tenure::{OwnedFuture, Scope, time::TestClock};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn note(&self, line: impl ToString) {
+        self.0.lock().unwrap().push(line.to_string());
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+executors::on_every_executor! {
+    async fn the_last_deferred_runs_first(executor: Executor) {
+        let (scope, log) = (Scope::new("scope"), Log::default());
+        for n in 0..6 {
+            let log = log.clone();
+            if n % 2 == 0 {
+                scope.defer(move |_| log.note(n));
+            } else {
+                scope.defer_async(move |_| async move {
+                    yield_now().await;
+                    log.note(n);
+                });
+            }
+        }
+        let member = log.clone();
+        let work = async move {
+            yield_now().await;
+            member.note("member");
+        };
+        let member = executor.spawn(work.in_scope(&scope));
+        let report = executor.spawn(scope.close()).await;
+        assert_eq!(log.lines(), ["member", "5", "4", "3", "2", "1", "0"]);
+        assert_eq!(report.to_string(), "`scope` closed; 6 clean-up steps");
+        member.await.unwrap();
+    }
+
+    async fn a_step_that_overruns_is_dropped_at_its_bound(executor: Executor) {
+        let (clock, log, drops) = (TestClock::new(), Log::default(), Drops::default());
+        let scope = Scope::builder("scope").timer(&clock).build();
+        let note = |name: &'static str| {
+            let (log, clock) = (log.clone(), clock.clone());
+            move || log.note(format!("{name} at {}", clock.elapsed().as_millis()))
+        };
+        let last = note("last");
+        scope.defer(move |_| last());
+        let (default, token) = (note("default"), drops.token());
+        scope.defer_async(move |_| {
+            default();
+            async move {
+                let _token = token;
+                pending().await
+            }
+        });
+        let (bounded, token) = (note("bounded"), drops.token());
+        scope.defer_async_within(2 * SECOND, move |_| {
+            bounded();
+            async move {
+                let _token = token;
+                pending().await
+            }
+        });
+        let sleep = clock.clone();
+        scope.defer_async_within(SECOND, move |_| async move { sleep.sleep(SECOND / 2).await });
+
+        let report = executor.spawn(clock.watch(scope.close())).await;
+        assert_eq!(log.lines(), ["bounded at 500", "default at 2500", "last at 12500"]);
+        assert_eq!((report.steps(), report.overran(), report.panicked()), (4, 2, 0));
+        assert_eq!(report.to_string(), "`scope` closed; 4 clean-up steps, 2 overran");
+        assert_eq!(drops.live(), 0);
+    }
+
+    async fn a_step_that_goes_wrong_stops_no_other(executor: Executor) {
+        let (clock, log) = (TestClock::new(), Log::default());
+        let scope = Scope::builder("scope").timer(&clock).build();
+        struct Panics;
+        impl Drop for Panics {
+            fn drop(&mut self) {
+                panic!("in drop");
+            }
+        }
+        for n in 0..6 {
+            let noted = log.clone();
+            scope.defer(move |_| noted.note(n));
+            match n {
+                0 => scope.defer(|_| panic!("sync")),
+                1 => scope.defer_async(|_| -> std::future::Ready<()> { panic!("before its future") }),
+                2 => scope.defer_async(|_| async { panic!("at its first poll") }),
+                3 => scope.defer_async(|_| async {
+                    yield_now().await;
+                    panic!("later")
+                }),
+                4 => scope.defer_async(|_| pending()),
+                _ => scope.defer_async(|_| async {
+                    let _panics = Panics;
+                    pending().await
+                }),
+            }
+        }
+        let report = executor.spawn(clock.watch(scope.close())).await;
+        assert_eq!(log.lines(), ["5", "4", "3", "2", "1", "0"]);
+        assert_eq!((report.steps(), report.panicked()), (12, 5));
+        assert_eq!(clock.elapsed(), 20 * SECOND);
+    }
+
+    async fn each_step_is_told_why(executor: Executor) {
+        let told = |abort: bool| {
+            let (scope, log) = (Scope::new("scope"), Log::default());
+            let (sync, later) = (log.clone(), log.clone());
+            scope.defer(move |aborted| sync.note(format!("{:?}", aborted.map(|a| a.to_string()))));
+            scope.defer_async(move |aborted| async move {
+                later.note(format!("{:?}", aborted.map(|a| a.to_string())));
+            });
+            if abort {
+                scope.abort("stop");
+            }
+            (executor.spawn(scope.close()), log)
+        };
+        let (close, log) = told(false);
+        assert!(close.await.reason().is_none());
+        assert_eq!(log.lines(), ["None", "None"]);
+        let (close, log) = told(true);
+        let report = close.await;
+        assert_eq!(log.lines(), [r#"Some("stop (in `scope`)")"#; 2]);
+        assert_eq!(report.to_string(), "`scope` closed: stop (in `scope`); 2 clean-up steps");
+    }
+}
+
+#[test]
+fn a_step_is_dropped_before_the_next_begins() {
+    let (scope, drops) = (Scope::new("scope"), Drops::default());
+    let seen = drops.clone();
+    let live = Arc::new(Mutex::new(None));
+    let told = live.clone();
+    scope.defer(move |_| *told.lock().unwrap() = Some(seen.live()));
+    let token = drops.token();
+    scope.defer_async(move |_| async move { drop(token) });
+    Probe::new(scope.close()).ready();
+    assert_eq!(*live.lock().unwrap(), Some(0));
+}
+
+#[test]
+fn clean_up_may_defer_more() {
+    let (scope, log) = (Scope::new("scope"), Log::default());
+    let (handle, first, more) = (scope.clone(), log.clone(), log.clone());
+    scope.defer(move |_| {
+        first.note("first");
+        handle.defer(move |_| more.note("more"));
+    });
+    let report = Probe::new(scope.close()).ready();
+    assert_eq!(log.lines(), ["first", "more"]);
+    assert_eq!(report.steps(), 2);
+}
+
+#[test]
+fn what_is_deferred_after_the_close_runs_at_the_next_or_with_the_last_handle() {
+    let (scope, log) = (Scope::new("scope"), Log::default());
+    assert_eq!(Probe::new(scope.close()).ready().steps(), 0);
+    let late = log.clone();
+    scope.defer(move |_| late.note("late"));
+    assert_eq!(Probe::new(scope.close()).ready().steps(), 1);
+    let later = log.clone();
+    scope.defer(move |_| later.note("later"));
+    drop(scope);
+    assert_eq!(log.lines(), ["late", "later"]);
+}
+
+#[test]
+fn a_panic_with_the_last_handle_stops_no_other_step() {
+    let (scope, log) = (Scope::new("scope"), Log::default());
+    let first = log.clone();
+    scope.defer(move |_| first.note("first"));
+    scope.defer(|_| panic!("second"));
+    let third = log.clone();
+    scope.defer(move |_| third.note("third"));
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(scope)));
+    assert_eq!(dropped.unwrap_err().downcast_ref(), Some(&"second"));
+    assert_eq!(log.lines(), ["third", "first"]);
+}
+
+#[test]
+fn a_report_counts_one_step_in_the_singular() {
+    let scope = Scope::new("one");
+    scope.defer(|_| panic!("oh no"));
+    let report = Probe::new(scope.close()).ready();
+    assert_eq!(report.to_string(), "`one` closed; 1 clean-up step, 1 panicked");
+    assert_eq!((report.steps(), report.overran(), report.panicked()), (1, 0, 1));
+}
