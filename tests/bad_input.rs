@@ -1,0 +1,333 @@
+//! Bad input gives a clear error or has a documented meaning: never a hang, never a panic.
+
+mod executors;
+mod fixtures;
+
+use std::{
+    cell::Cell,
+    future::{pending, poll_fn},
+    iter,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use fixtures::{Alarms, Probe, yield_now};
+use tenure::{
+    AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Scope,
+    abort::{AbortReason, Position},
+    retry::Jitter,
+    time::{Instant, TestClock, Timer},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How many attempts are made in all.
+fn attempts(policy: impl tenure::retry::Policy) -> usize {
+    let calls = Cell::new(0);
+    let failing = || {
+        calls.set(calls.get() + 1);
+        async { Err::<(), _>("down") }
+    };
+    assert_eq!(Probe::new(failing.retry(policy)).ready().unwrap(), Err("down"));
+    calls.get()
+}
+
+executors::on_every_executor! {
+    async fn nothing_enters_a_limit_of_zero(executor: Executor) {
+        let (shut, scope) = (Limit::new(0), Scope::new("scope"));
+        let chain = async { unreachable!("it was started") }.limit(&shut).named("job").in_scope(&scope);
+        let refused: Result<(), Aborted> = executor.spawn(chain).await;
+        assert_eq!(refused.unwrap_err().to_string(), "rejected by a limit: it has no permits (in `job`)");
+        assert_eq!((shut.capacity(), shut.active(), shut.waiting()), (0, 0, 0));
+        assert_eq!(scope.members(), 0);
+    }
+
+    /// It waits for itself. A timeout in it, or an abort, ends that.
+    async fn a_member_that_closes_its_own_scope_waits_until_it_is_ended(executor: Executor) {
+        let clock = TestClock::new();
+        let scope = Scope::builder("scope").timer(&clock).build();
+        let (inner, timer) = (scope.clone(), clock.clone());
+        let member = async move {
+            let waited = inner.close().with_timeout(SECOND).with_timer(&timer).await;
+            waited.map(|_| ()).unwrap_err()
+        };
+        let member = executor.spawn(clock.watch(member.in_scope(&scope)));
+        assert!(member.await.unwrap().is_timeout());
+        assert_eq!(clock.elapsed(), SECOND);
+        assert_eq!(scope.close().await.steps(), 0);
+
+        let scope = Scope::new("scope");
+        let inner = scope.clone();
+        let member = executor.spawn(async move { inner.close().await }.in_scope(&scope));
+        yield_now().await;
+        scope.abort("stop");
+        assert!(scope.close().await.reason().is_some());
+        member.await.unwrap_err();
+    }
+}
+
+#[test]
+fn a_limit_of_zero_is_not_tried_again() {
+    let (shut, calls) = (Limit::new(0), Cell::new(0));
+    let count = || {
+        calls.set(calls.get() + 1);
+        async { Err::<(), _>("down") }
+    };
+    let mut chain = Probe::new(count.limit(&shut).retry(Backoff::fixed(Duration::ZERO)));
+    let refused = chain.ready().unwrap_err();
+    assert_eq!((refused.position(), calls.get()), (Position::Above, 0));
+}
+
+#[test]
+fn a_limit_takes_any_number_of_permits() {
+    let limit = Limit::new(usize::MAX);
+    let held: Vec<_> = (0..1_000).map(|_| Probe::polled(pending::<()>().limit(&limit))).collect();
+    assert_eq!((limit.capacity(), limit.active(), limit.waiting()), (usize::MAX, 1_000, 0));
+    drop(held);
+    assert_eq!(limit.active(), 0);
+}
+
+#[test]
+fn a_timeout_of_zero_gives_one_poll() {
+    let alarms = Alarms::default();
+    let now =
+        Probe::new(async { 1 }.with_timeout(Duration::ZERO).with_timer(alarms.clone())).ready();
+    assert_eq!(now.unwrap(), 1);
+    let mut polls = 0;
+    let stuck = poll_fn(|_| {
+        polls += 1;
+        Poll::<()>::Pending
+    });
+    let mut late = Probe::new(stuck.with_timeout(Duration::ZERO).with_timer(alarms.clone()));
+    assert_eq!(
+        late.ready().unwrap_err().reason(),
+        &AbortReason::TimedOut { after: Duration::ZERO }
+    );
+    drop(late);
+    assert_eq!((polls, alarms.set()), (1, 0));
+}
+
+#[test]
+fn a_timeout_of_max_never_fires_and_sets_no_alarm() {
+    let alarms = Alarms::default();
+    alarms.advance(SECOND);
+    let stuck = pending::<()>().with_timeout(Duration::MAX).with_timer(alarms.clone());
+    let mut stuck = Probe::polled(stuck);
+    alarms.advance(Duration::from_secs(500 * 365 * 86_400));
+    assert!(stuck.poll().is_pending());
+    assert_eq!((stuck.wakes(), alarms.set()), (0, 0));
+}
+
+#[test]
+fn a_deadline_may_lie_anywhere() {
+    let alarms = Alarms::default();
+    alarms.advance(SECOND);
+    let stuck =
+        |at: Instant| Probe::new(pending::<()>().with_deadline(at).with_timer(alarms.clone()));
+    let passed = stuck(Instant::START).ready().unwrap_err();
+    assert_eq!(passed.reason(), &AbortReason::DeadlinePassed { at: Instant::START });
+    let now = alarms.now();
+    assert!(stuck(now).ready().unwrap_err().is_timeout());
+    assert!(stuck(Instant::NEVER).poll().is_pending());
+    assert_eq!(alarms.set(), 0);
+    let ready = async { 1 }.with_deadline(Instant::START).with_timer(alarms.clone());
+    assert_eq!(Probe::new(ready).ready().unwrap(), 1, "a value that is ready wins");
+}
+
+#[test]
+fn a_retry_makes_one_attempt_at_least() {
+    let at_once = Backoff::fixed(Duration::ZERO);
+    assert_eq!(attempts(at_once.attempts(0)), 1);
+    assert_eq!(attempts(at_once.attempts(1)), 1);
+    assert_eq!(attempts(at_once.attempts(2)), 2);
+    assert_eq!(attempts(iter::empty()), 1);
+    assert_eq!(attempts([Duration::ZERO; 3].into_iter()), 4);
+}
+
+/// One that never waits gives others a turn all the same.
+#[test]
+fn a_retry_for_ever_without_a_delay_yields() {
+    let failing = || async { Err::<(), _>("down") };
+    let for_ever = Backoff::fixed(Duration::ZERO).attempts(u32::MAX);
+    let stop = AbortHandle::new();
+    let mut chain = Probe::new(failing.retry(for_ever).with_abort(&stop));
+    for polls in 1..100 {
+        assert!(chain.poll().is_pending());
+        assert_eq!(chain.wakes(), polls);
+    }
+    stop.abort("stop");
+    chain.ready().unwrap_err();
+}
+
+#[test]
+fn a_back_off_of_max_waits_for_ever_or_not_at_all() {
+    let alarms = Alarms::default();
+    let failing = || async { Err::<(), _>("down") };
+    let stop = AbortHandle::new();
+    let waits = failing.retry(Backoff::fixed(Duration::MAX)).with_abort(&stop);
+    let mut waits = Probe::polled(waits.with_timer(alarms.clone()));
+    assert_eq!(alarms.set(), 0);
+    stop.abort("stop");
+    assert_eq!(waits.ready().unwrap_err().to_string(), "stop");
+
+    let bounded = failing.retry(Backoff::fixed(Duration::MAX)).with_timeout(SECOND);
+    let mut bounded = Probe::new(bounded.with_timer(alarms.clone()));
+    assert_eq!(bounded.ready().unwrap(), Err("down"), "it can't be met, so it isn't begun");
+    assert_eq!(alarms.set(), 0);
+}
+
+#[test]
+fn factors_and_bounds_without_sense_have_a_meaning() {
+    let delays = |backoff: Backoff| backoff.delays().collect::<Vec<_>>();
+    let base = Backoff::exponential().first_delay(SECOND);
+    for factor in [f64::NAN, f64::NEG_INFINITY, -1.0, -0.0, 0.0, 0.5, 1.0] {
+        assert_eq!(delays(base.factor(factor)), [SECOND; 3], "{factor}");
+    }
+    let longest = 30 * SECOND;
+    assert_eq!(delays(base.factor(f64::INFINITY)), [SECOND, longest, longest]);
+    assert_eq!(delays(base.factor(f64::MAX)), [SECOND, longest, longest]);
+    assert_eq!(delays(base.first_delay(Duration::ZERO).factor(f64::INFINITY)), [Duration::ZERO; 3]);
+    let unbounded = base.first_delay(Duration::MAX).max_delay(Duration::MAX);
+    assert_eq!(delays(unbounded), [Duration::MAX; 3]);
+    assert_eq!(delays(base.min_delay(Duration::MAX)), [longest; 3], "the longest holds");
+    assert_eq!(delays(base.max_delay(Duration::ZERO)), [Duration::ZERO; 3]);
+    for jitter in [base, base.min_delay(longest), unbounded, base.factor(f64::INFINITY)] {
+        for (some, all) in delays(jitter.jitter(Jitter::Full)).into_iter().zip(delays(jitter)) {
+            assert!(some <= all);
+        }
+    }
+}
+
+#[test]
+fn an_empty_name_is_a_name() {
+    let (clock, scope) = (TestClock::new(), Scope::new(""));
+    assert_eq!(scope.name(), "");
+    assert_eq!(Probe::new(scope.close()).ready().to_string(), "`` closed");
+    let stuck = pending::<()>().with_timeout(Duration::ZERO).named("").with_timer(&clock);
+    let aborted = Probe::new(stuck).ready().unwrap_err();
+    assert_eq!(aborted.to_string(), "timed out after 0ns (in ``)");
+    assert_eq!(aborted.origin(), Some(""));
+}
+
+#[test]
+fn what_is_aborted_already_starts_nothing() {
+    let stop = AbortHandle::new();
+    stop.abort("stop");
+    let never = || async { unreachable!("it was started") };
+    let limit = Limit::new(1);
+    let alarms = Alarms::default();
+    let mut chain = Probe::new(
+        never
+            .limit(&limit)
+            .with_timeout(Duration::ZERO)
+            .with_abort(&stop)
+            .with_timer(alarms.clone()),
+    );
+    let aborted: Aborted = chain.ready().map(|(): ()| ()).unwrap_err();
+    assert_eq!((aborted.to_string().as_str(), aborted.position()), ("stop", Position::Above));
+    assert_eq!((limit.active(), alarms.set()), (0, 0));
+
+    let scope = Scope::new("scope");
+    scope.abort("closed");
+    let refused: Aborted = Probe::new(never.in_scope(&scope)).ready().map(|(): ()| ()).unwrap_err();
+    assert_eq!(refused.to_string(), "closed (in `scope`)");
+    assert_eq!(refused.position(), Position::Above);
+}
+
+#[test]
+fn any_of_none_never_aborts_and_all_of_none_has() {
+    let any = AbortHandle::any([]);
+    assert!(!any.is_aborted());
+    assert!(any.abort("by hand"), "it is a node of its own");
+    let all = AbortHandle::all([]);
+    assert!(all.is_aborted() && !all.abort("again"));
+    let never = AbortHandle::never();
+    assert!(!AbortHandle::any([&never]).is_aborted());
+    let stop = AbortHandle::new();
+    let all = AbortHandle::all([&stop, &never]);
+    stop.abort("stop");
+    assert!(!all.is_aborted(), "never never does");
+}
+
+#[test]
+fn the_second_abort_changes_nothing() {
+    let (stop, scope) = (AbortHandle::new(), Scope::new("scope"));
+    let mut chain = Probe::polled(pending::<()>().with_abort(&stop));
+    assert!(stop.abort("first"));
+    assert!(!stop.abort("second"));
+    assert_eq!(chain.wakes(), 1);
+    assert_eq!(chain.ready().unwrap_err().to_string(), "first");
+    assert!(scope.abort("first") && !scope.abort("second"));
+}
+
+#[test]
+fn an_abort_in_its_own_drop_is_heard() {
+    struct Aborts(AbortHandle, Scope);
+    impl Drop for Aborts {
+        fn drop(&mut self) {
+            self.0.abort("in drop");
+            self.1.abort("in drop");
+        }
+    }
+    let (stop, scope) = (AbortHandle::new(), Scope::new("scope"));
+    let chain = || {
+        let aborts = Aborts(stop.clone(), scope.clone());
+        let stuck = async move {
+            let _aborts = aborts;
+            pending::<()>().await
+        };
+        stuck.with_abort(&stop).in_scope(&scope)
+    };
+    drop(Probe::polled(chain()));
+    assert!(stop.is_aborted() && scope.is_aborted());
+    assert_eq!(scope.members(), 0);
+    drop(Probe::new(chain()));
+
+    // A value that is ready is kept, though its future's drop aborts.
+    let (stop, scope) = (AbortHandle::new(), Scope::new("scope"));
+    let aborts = Aborts(stop.clone(), scope.clone());
+    let ready = poll_fn(move |_| {
+        let _aborts = &aborts;
+        Poll::Ready(1)
+    });
+    assert_eq!(Probe::new(ready.with_abort(&stop).in_scope(&scope)).ready().unwrap(), 1);
+}
+
+#[test]
+fn an_abort_during_its_own_poll_ends_it_in_that_poll() {
+    let (stop, scope) = (AbortHandle::new(), Scope::new("scope"));
+    let inner = stop.clone();
+    let stuck = poll_fn(move |_| {
+        inner.abort("in poll");
+        Poll::<()>::Pending
+    });
+    assert_eq!(Probe::new(stuck.with_abort(&stop)).ready().unwrap_err().to_string(), "in poll");
+    let inner = scope.clone();
+    let stuck = poll_fn(move |_| {
+        inner.abort("in poll");
+        Poll::<()>::Pending
+    });
+    let mut stuck = Probe::new(stuck.in_scope(&scope));
+    assert_eq!(stuck.ready().unwrap_err().to_string(), "in poll (in `scope`)");
+
+    let stop = AbortHandle::new();
+    let inner = stop.clone();
+    let ready = poll_fn(move |_| {
+        inner.abort("in poll");
+        Poll::Ready(1)
+    });
+    assert_eq!(Probe::new(ready.with_abort(&stop)).ready().unwrap(), 1, "the value wins");
+}
+
+#[test]
+fn a_clean_up_bound_of_zero_gives_one_poll() {
+    let scope = Scope::builder("scope").timer(Alarms::default()).build();
+    let ran = Arc::new(());
+    let kept = ran.clone();
+    scope.defer_async_within(Duration::ZERO, move |_| async move { drop(kept) });
+    scope.defer_async_within(Duration::ZERO, |_| pending());
+    let report = Probe::new(scope.close()).ready();
+    assert_eq!((report.steps(), report.overran()), (2, 1));
+    assert_eq!(Arc::strong_count(&ran), 1);
+}

@@ -1,0 +1,212 @@
+//! A chain that is dropped half-way, at whichever poll, leaves nothing behind; one that is forgotten
+//! holds up nobody else.
+
+mod executors;
+mod fixtures;
+
+use std::{future::pending, mem, sync::Arc, task::Poll, time::Duration};
+
+use fixtures::{Alarms, Drops, Probe, yield_now};
+use tenure::{AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Owner, Scope};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// All that a chain may leave something in.
+struct World {
+    alarms: Alarms,
+    limit: Limit,
+    scope: Scope,
+    stop: AbortHandle,
+    drops: Drops,
+    /// Holds the only permit for the first polls.
+    holder: Option<Probe<'static, Result<(), Aborted>>>,
+}
+
+type Chain = Probe<'static, Result<Result<u32, &'static str>, Aborted>>;
+
+impl World {
+    fn new(permits: usize) -> Self {
+        let (alarms, limit) = (Alarms::default(), Limit::new(permits));
+        let scope = Scope::builder("scope").timer(alarms.clone()).build();
+        let holder = pending().limit(&limit).with_timer(alarms.clone());
+        Self {
+            holder: Some(Probe::polled(holder)),
+            stop: AbortHandle::new(),
+            drops: Drops::default(),
+            alarms,
+            limit,
+            scope,
+        }
+    }
+
+    /// Waits for its permit, times out, backs off, fails, backs off and succeeds.
+    fn chain(&self) -> Chain {
+        let drops = self.drops.clone();
+        let attempt = move |owner: Owner| {
+            let token = drops.token();
+            async move {
+                let _token = token;
+                let mut told = owner.aborted();
+                assert!(futures::poll!(&mut told).is_pending());
+                yield_now().await;
+                match owner.attempt() {
+                    1 => pending().await,
+                    2 => Err("down"),
+                    attempt => Ok(attempt),
+                }
+            }
+        };
+        let chain = attempt
+            .with_timeout(20 * MILLISECOND)
+            .retry(Backoff::fixed(10 * MILLISECOND))
+            .limit(&self.limit)
+            .with_timeout(1000 * MILLISECOND)
+            .with_abort(&self.stop)
+            .named("chain")
+            .try_in_scope(&self.scope);
+        Probe::new(chain)
+    }
+
+    /// Polls `chain` up to `polls` times, and tells how often it did.
+    fn drive(&mut self, chain: &mut Chain, polls: usize) -> usize {
+        for polled in 0..polls {
+            if let Poll::Ready(outcome) = chain.poll() {
+                assert_eq!(outcome.unwrap(), Ok(3));
+                return polled + 1;
+            }
+            if polled == 1 {
+                self.holder = None;
+            }
+            self.alarms.advance(5 * MILLISECOND);
+        }
+        polls
+    }
+
+    /// How many polls it takes to the end.
+    fn all(permits: usize) -> usize {
+        let mut world = Self::new(permits);
+        let mut chain = world.chain();
+        let all = world.drive(&mut chain, 1_000);
+        assert!((10..50).contains(&all), "{all}");
+        all
+    }
+}
+
+#[test]
+fn a_chain_dropped_after_any_poll_leaves_nothing() {
+    for polls in 0..=World::all(1) {
+        let mut world = World::new(1);
+        let members = Arc::new(());
+        let deferred = members.clone();
+        world.scope.defer(move |_| drop(deferred));
+        let mut chain = world.chain();
+        world.drive(&mut chain, polls);
+        let task = chain.task();
+        drop(chain);
+
+        world.holder = None;
+        // The limit's own alarm is not cancelled, it rings in vain.
+        world.alarms.advance(MILLISECOND);
+        assert_eq!(world.alarms.live(), 0, "alarms after {polls}");
+        assert_eq!(task.wakers(), 0, "wakers after {polls}");
+        assert_eq!(world.drops.live(), 0, "futures after {polls}");
+        assert_eq!((world.limit.active(), world.limit.waiting()), (0, 0), "permits after {polls}");
+        assert_eq!(world.scope.members(), 0, "members after {polls}");
+        assert!(!world.stop.is_aborted() && !world.scope.is_aborted());
+
+        Probe::new(world.scope.close()).ready();
+        assert_eq!(Arc::strong_count(&members), 1);
+        assert_eq!(Probe::new(async { 1 }.limit(&world.limit)).ready().unwrap(), 1);
+    }
+}
+
+#[test]
+fn a_chain_aborted_after_any_poll_leaves_nothing_at_its_verdict() {
+    for polls in 0..World::all(1) {
+        let mut world = World::new(1);
+        let mut chain = world.chain();
+        world.drive(&mut chain, polls);
+        let before = world.drops.made();
+        world.stop.abort("stop");
+        assert_eq!(chain.ready().unwrap_err().to_string(), "stop", "after {polls}");
+
+        // The chain itself is still there.
+        world.holder = None;
+        world.alarms.advance(MILLISECOND);
+        assert_eq!(world.alarms.live(), 0, "alarms after {polls}");
+        assert_eq!(chain.wakers(), 0, "wakers after {polls}");
+        assert_eq!((world.drops.made(), world.drops.live()), (before, 0), "futures after {polls}");
+        assert_eq!((world.limit.active(), world.limit.waiting()), (0, 0), "permits after {polls}");
+        assert_eq!(world.scope.members(), 0, "members after {polls}");
+        assert!(!world.scope.is_aborted());
+    }
+}
+
+/// Its permit and its membership are lost with it; that is all.
+#[test]
+fn a_chain_forgotten_after_any_poll_holds_up_nobody_else() {
+    for polls in 0..World::all(2) {
+        let mut world = World::new(2);
+        let mut chain = world.chain();
+        let mut sibling = Probe::polled(pending::<()>().in_scope(&world.scope));
+        world.drive(&mut chain, polls);
+        let holds = world.limit.active() - usize::from(world.holder.is_some());
+        mem::forget(chain);
+        world.holder = None;
+        assert_eq!(world.limit.active(), holds);
+
+        let mut other =
+            Probe::new(async { 1 }.limit(&world.limit).with_timer(world.alarms.clone()));
+        assert_eq!(other.ready().unwrap(), 1, "after {polls}");
+        world.scope.abort("stop");
+        assert_eq!(sibling.ready().unwrap_err().to_string(), "stop (in `scope`)");
+        let close = world.scope.close().with_timeout(MILLISECOND).with_timer(world.alarms.clone());
+        let mut close = Probe::polled(close);
+        world.alarms.advance(MILLISECOND);
+        assert!(close.ready().unwrap_err().is_timeout(), "it waits for its member");
+    }
+}
+
+#[test]
+fn one_forgotten_while_it_waits_is_passed_over() {
+    let (alarms, limit) = (Alarms::default(), Limit::new(1));
+    let waits = || Probe::polled(pending::<()>().limit(&limit).with_timer(alarms.clone()));
+    let holder = waits();
+    mem::forget(waits());
+    let mut next = Probe::polled(async { 1 }.limit(&limit).with_timer(alarms.clone()));
+    drop(holder);
+    alarms.advance(MILLISECOND);
+    assert_eq!(next.wakes(), 1);
+    assert_eq!(next.ready().unwrap(), 1);
+}
+
+executors::on_every_executor! {
+    async fn many_dropped_half_way_leave_nothing(executor: Executor) {
+        let (limit, scope, drops) = (Limit::new(2), Scope::new("scope"), Drops::default());
+        let tasks: Vec<_> = (0..200)
+            .map(|n| {
+                let token = drops.token();
+                let work = async move {
+                    let _token = token;
+                    for _ in 0..n % 5 {
+                        yield_now().await;
+                    }
+                };
+                let mut chain = Box::pin(work.limit(&limit).in_scope(&scope));
+                executor.spawn(async move {
+                    for _ in 0..n % 7 {
+                        if futures::poll!(chain.as_mut()).is_ready() {
+                            return;
+                        }
+                        yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        scope.close().await;
+        assert_eq!((drops.live(), limit.active(), limit.waiting()), (0, 0, 0));
+        for task in tasks {
+            task.await;
+        }
+    }
+}

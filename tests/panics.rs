@@ -1,0 +1,288 @@
+//! A panic anywhere ends what it must, and nothing else: no permit, no wake-up, no clean-up is lost.
+
+mod executors;
+mod fixtures;
+
+use std::{
+    any::Any,
+    future::{Future, Ready, pending, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind, panic_any},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use fixtures::{Drops, Probe, task, yield_now};
+use futures::FutureExt;
+use tenure::{
+    AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Scope, abort::AbortReason, time::TestClock,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Debug, PartialEq)]
+struct Payload(u32);
+
+fn panicked(who: Option<&'static str>, message: &str) -> AbortReason {
+    AbortReason::Panicked { who: who.map(Into::into), message: message.into() }
+}
+
+fn caught<R>(f: impl FnOnce() -> R) -> Box<dyn Any + Send> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(_) => panic!("it did not panic"),
+        Err(panic) => panic,
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or(panic.downcast_ref::<&str>().copied()).expect("a message")
+}
+
+executors::on_every_executor! {
+    async fn a_panic_ends_the_siblings_and_goes_on_in_whoever_waits(executor: Executor) {
+        let (scope, limit, drops) = (Scope::new("scope"), Limit::new(8), Drops::default());
+        let siblings: Vec<_> = (0..7)
+            .map(|_| {
+                let token = drops.token();
+                let work = async move {
+                    let _token = token;
+                    pending::<()>().await
+                };
+                executor.spawn(work.limit(&limit).in_scope(&scope))
+            })
+            .collect();
+        let child = async {
+            yield_now().await;
+            panic!("{} is out of range", 7)
+        };
+        let child = executor.spawn(child.named("child").limit(&limit).in_scope(&scope));
+        let panic = AssertUnwindSafe(child).catch_unwind().await.map(|_: Result<(), _>| ());
+        assert_eq!(message(&*panic.unwrap_err()), "7 is out of range");
+
+        let report = scope.close().await;
+        assert_eq!((drops.live(), limit.active(), scope.members()), (0, 0, 0));
+        let reason = panicked(Some("child"), "7 is out of range");
+        assert_eq!(report.reason().unwrap().reason(), &reason);
+        for sibling in siblings {
+            assert_eq!(sibling.await.unwrap_err().reason(), &reason);
+        }
+    }
+
+    async fn the_payload_arrives_as_it_was(executor: Executor) {
+        let scope = Scope::new("scope");
+        let chain = (|| async { panic_any(Payload(7)) })
+            .with_timeout(SECOND)
+            .retry(Backoff::exponential())
+            .limit(&Limit::new(1))
+            .in_scope(&scope);
+        let panic: Result<Result<Result<(), ()>, _>, _> =
+            AssertUnwindSafe(executor.spawn(chain)).catch_unwind().await;
+        assert_eq!(panic.unwrap_err().downcast_ref(), Some(&Payload(7)));
+        scope.close().await;
+        assert_eq!(scope.abort_handle().reason(), Some(panicked(None, "a value that isn't text")));
+    }
+}
+
+/// Polls a chain in a scope and a limit until it panics with `text`, and looks at what is left.
+fn leaves_nothing<T>(
+    text: &str,
+    make: impl FnOnce(&Limit, &Scope) -> Pin<Box<dyn Future<Output = T>>>,
+) {
+    let (limit, scope) = (Limit::new(1), Scope::new("scope"));
+    let mut sibling = Probe::polled(pending::<()>().in_scope(&scope));
+    let mut chain = Probe::new(make(&limit, &scope));
+    let panic = caught(|| while chain.run().is_pending() {});
+    assert_eq!(message(&*panic), text);
+    assert_eq!(sibling.ready().unwrap_err().reason(), &panicked(None, text));
+    drop((chain, sibling));
+    assert_eq!((limit.active(), limit.waiting(), scope.members()), (0, 0, 0));
+    assert_eq!(Probe::new(async { 1 }.limit(&limit)).ready().unwrap(), 1);
+    Probe::new(scope.close()).ready();
+}
+
+#[test]
+fn a_closure_may_panic_before_it_has_made_a_future() {
+    leaves_nothing("made none", |limit, scope| {
+        Box::pin((|| -> Ready<()> { panic!("made none") }).limit(limit).in_scope(scope))
+    });
+    leaves_nothing("made none", |limit, scope| {
+        Box::pin(
+            (|_: tenure::Owner| -> Ready<()> { panic!("made none") }).limit(limit).in_scope(scope),
+        )
+    });
+}
+
+#[test]
+fn what_a_retry_asks_may_panic() {
+    let down = || async { Err::<(), _>("down") };
+    let at_once = Backoff::fixed(Duration::ZERO);
+    leaves_nothing("in when", |limit, scope| {
+        Box::pin(down.retry(at_once).when(|_| panic!("in when")).limit(limit).in_scope(scope))
+    });
+    leaves_nothing("in on_retry", |limit, scope| {
+        let chain = down.retry(at_once).on_retry(|_| panic!("in on_retry"));
+        Box::pin(chain.limit(limit).in_scope(scope))
+    });
+    leaves_nothing("in the policy", |limit, scope| {
+        let policy = std::iter::from_fn(|| -> Option<Duration> { panic!("in the policy") });
+        Box::pin(down.retry(policy).limit(limit).in_scope(scope))
+    });
+}
+
+/// Panics when it is dropped, and counts that.
+struct Grenade(#[allow(dead_code, reason = "counted when it is dropped")] fixtures::Token);
+
+impl Drop for Grenade {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("in drop");
+        }
+    }
+}
+
+#[test]
+fn a_future_may_panic_when_it_is_dropped() {
+    let drops = Drops::default();
+    let armed = |turns: usize| {
+        let grenade = Grenade(drops.token());
+        poll_fn(move |cx| {
+            let _grenade = &grenade;
+            if turns == 0 {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+    };
+    leaves_nothing("in drop", |limit, scope| Box::pin(armed(0).limit(limit).in_scope(scope)));
+    leaves_nothing("in drop", |limit, scope| {
+        Box::pin(armed(1).with_timeout(Duration::ZERO).limit(limit).in_scope(scope))
+    });
+    leaves_nothing("in drop", |limit, scope| {
+        let stop = AbortHandle::new();
+        let chain = armed(1).with_abort(&stop).limit(limit).in_scope(scope);
+        // Aborted between two polls.
+        Box::pin(async move {
+            let mut chain = std::pin::pin!(chain);
+            assert!(futures::poll!(chain.as_mut()).is_pending());
+            stop.abort("stop");
+            chain.await
+        })
+    });
+    assert_eq!((drops.made(), drops.live()), (3, 0), "each once");
+}
+
+#[test]
+fn a_waker_that_panics_keeps_no_sibling_from_waking() {
+    for hostile in 0..8 {
+        let scope = Scope::new("scope");
+        let mut members: Vec<_> =
+            (0..8).map(|_| Probe::new(pending::<()>().in_scope(&scope))).collect();
+        for (n, member) in members.iter_mut().enumerate() {
+            let polled = match n == hostile {
+                true => member.poll_with(&task(|| panic!("waker"))),
+                false => member.poll(),
+            };
+            assert!(polled.is_pending());
+        }
+        assert_eq!(message(&*caught(|| scope.abort("stop"))), "waker");
+        for (n, mut member) in members.into_iter().enumerate() {
+            assert_eq!(member.wakes(), usize::from(n != hostile));
+            assert_eq!(member.ready().unwrap_err().to_string(), "stop (in `scope`)");
+        }
+        Probe::new(scope.close()).ready();
+    }
+}
+
+#[test]
+fn of_many_wakers_that_panic_the_first_one_is_heard() {
+    let scope = Scope::new("scope");
+    let mut members: Vec<_> =
+        (0..8).map(|_| Probe::new(pending::<()>().in_scope(&scope))).collect();
+    for (n, member) in members.iter_mut().enumerate() {
+        assert!(member.poll_with(&task(move || panic_any(n))).is_pending());
+    }
+    assert_eq!(caught(|| scope.abort("stop")).downcast_ref(), Some(&0_usize));
+    assert!(!scope.abort("again"));
+}
+
+#[test]
+fn a_waker_that_panics_does_not_replace_the_panic_of_a_child() {
+    let scope = Scope::new("scope");
+    let mut hostile = Probe::new(pending::<()>().in_scope(&scope));
+    assert!(hostile.poll_with(&task(|| panic!("waker"))).is_pending());
+    let mut child = Probe::new(async { panic!("child") }.in_scope(&scope));
+    assert_eq!(message(&*caught(|| child.poll())), "child");
+}
+
+#[test]
+fn a_waker_of_a_close_that_panics_keeps_no_other_from_waking() {
+    let scope = Scope::new("scope");
+    let member = pending::<()>().in_scope(&scope);
+    let mut closes: Vec<_> = (0..8).map(|_| Probe::new(scope.close())).collect();
+    for (n, close) in closes.iter_mut().enumerate() {
+        let polled = match n {
+            3 => close.poll_with(&task(|| panic!("waker"))),
+            _ => close.poll(),
+        };
+        assert!(polled.is_pending());
+    }
+    assert_eq!(message(&*caught(|| drop(member))), "waker");
+    assert_eq!(scope.members(), 0);
+    for (n, mut close) in closes.into_iter().enumerate() {
+        assert_eq!(close.wakes(), usize::from(n != 3));
+        close.ready();
+    }
+}
+
+#[test]
+fn a_poll_after_a_panic_is_told_of_it() {
+    let (scope, limit) = (Scope::new("scope"), Limit::new(1));
+    let mut chain = Probe::new(async { panic!("oh no") }.limit(&limit).in_scope(&scope));
+    caught(|| chain.poll());
+    let again: Aborted = chain.ready().map(|_: ()| ()).unwrap_err();
+    assert_eq!(again.reason(), &panicked(None, "oh no"));
+    assert_eq!((limit.active(), limit.waiting()), (0, 0));
+    assert_eq!(message(&*caught(|| chain.poll())), "`Owned` polled after completion");
+}
+
+#[test]
+fn a_retry_goes_on_where_a_panic_left_it() {
+    let mut calls = 0;
+    let flaky = || {
+        calls += 1;
+        assert_ne!(calls, 2, "the second call");
+        async move { if calls < 4 { Err(calls) } else { Ok(calls) } }
+    };
+    let mut chain = Probe::new(flaky.retry(Backoff::fixed(Duration::ZERO).attempts(3)));
+    caught(|| chain.poll());
+    assert_eq!(chain.ready().unwrap(), Ok(4));
+}
+
+/// Polls `future` once more than it can be.
+fn polled_too_often<F: Future>(future: F) -> String {
+    let mut future = Box::pin(future);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(future.as_mut().poll(&mut cx).is_ready());
+    let panic = caught(|| future.as_mut().poll(&mut cx));
+    message(&*panic).into()
+}
+
+#[test]
+fn a_poll_after_ready_says_what_was_polled() {
+    let (clock, scope) = (TestClock::new(), Scope::new("scope"));
+    let limit = Limit::new(1);
+    assert_eq!(polled_too_often(async {}.owned()), "`Owned` polled after completion");
+    assert_eq!(polled_too_often((|| async {}).limit(&limit)), "`Owned` polled after completion");
+    assert_eq!(
+        polled_too_often(async {}.with_timeout(SECOND).in_scope(&scope)),
+        "`Owned` polled after completion",
+    );
+    assert_eq!(
+        polled_too_often(async { Ok::<_, ()>(()) }.owned().flatten()),
+        "`Owned` polled after completion",
+    );
+    assert_eq!(polled_too_often(scope.close()), "`Close` polled after completion");
+    assert_eq!(polled_too_often(clock.watch(async {})), "`Watch` polled after completion");
+}
