@@ -15,7 +15,7 @@ use std::{
 
 use fixtures::{Drops, Probe, yield_now};
 use futures::channel::oneshot;
-use tenure::{AbortHandle, Aborted, Limit, OwnedFuture, time::TestClock};
+use tenure::{AbortHandle, Aborted, Backoff, Limit, OwnedFuture, time::TestClock};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -293,4 +293,22 @@ fn one_that_moves_to_another_task_is_woken_there() {
     assert_eq!((moved.wakes(), behind.wakes()), (1, 0));
     assert_eq!(moved.ready().unwrap(), 5);
     assert_eq!((moved.wakers(), behind.wakes()), (0, 1));
+}
+
+#[test]
+fn the_order_of_retry_and_limit_says_whether_a_back_off_holds_the_permit() {
+    let (clock, limit) = (TestClock::new(), Limit::new(1));
+    let down = || async { Err::<(), _>("down") };
+    let twice = Backoff::fixed(SECOND).attempts(2);
+
+    let mut gives_back = Probe::polled(down.limit(&limit).retry(twice).with_timer(&clock));
+    assert_eq!(counts(&limit), (0, 0));
+    clock.advance(SECOND);
+    assert_eq!(gives_back.ready().unwrap(), Err("down"));
+
+    let mut keeps = Probe::polled(down.retry(twice).limit(&limit).with_timer(&clock));
+    assert_eq!(counts(&limit), (1, 0));
+    clock.advance(SECOND);
+    assert_eq!(keeps.ready().unwrap(), Err("down"));
+    assert_eq!(counts(&limit), (0, 0));
 }
