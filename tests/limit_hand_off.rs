@@ -277,6 +277,24 @@ fn a_waker_may_drop_another_that_waits() {
     assert_eq!(last.wakes(), 1);
 }
 
+/// An alarm that was set on the clock of a test that is over never rings.
+#[test]
+fn a_clock_that_stands_still_holds_up_nobody_on_another() {
+    let (stopped, clock, limit) = (TestClock::new(), TestClock::new(), Limit::new(1));
+    let holder = abandoned(&limit, &stopped);
+    let head = abandoned(&limit, &stopped);
+    let behind = abandoned(&limit, &stopped);
+    drop(holder); // offered to the head, with an alarm on the clock that is going to stop
+
+    let mut next = polled(&limit, &clock);
+    clock.advance(MILLISECOND);
+    clock.advance(MILLISECOND);
+    assert_eq!(next.wakes(), 1);
+    assert!(next.poll().is_pending());
+    assert_eq!((limit.active(), limit.waiting()), (1, 2));
+    drop((head, behind));
+}
+
 /// Some executors poll a task inside the wake-up.
 #[test]
 fn a_waker_may_poll_inline() {

@@ -217,6 +217,16 @@ fn a_waker_that_panics_does_not_replace_the_panic_of_a_child() {
 }
 
 #[test]
+fn a_waker_that_panics_does_not_take_the_place_of_an_error() {
+    let scope = Scope::new("pair");
+    let mut sibling = Probe::new(pending::<()>().in_scope(&scope));
+    assert!(sibling.poll_with(&task(|| panic!("waker"))).is_pending());
+    let failing = async { Err::<(), _>("down") }.try_in_scope(&scope);
+    assert_eq!(Probe::new(failing).ready().unwrap(), Err("down"));
+    assert!(sibling.ready().is_err());
+}
+
+#[test]
 fn a_waker_of_a_close_that_panics_keeps_no_other_from_waking() {
     let scope = Scope::new("scope");
     let member = pending::<()>().in_scope(&scope);

@@ -210,6 +210,15 @@ fn a_failure_ends_its_own_scope_alone() {
     assert!(cousin.poll().is_pending());
 }
 
+/// The scope around it has a name too, but isn't the one that failed.
+#[test]
+fn a_child_without_a_name_fails_as_a_sibling_and_not_as_its_outer_scope() {
+    let (outer, inner) = (Scope::new("outer"), Scope::new("inner"));
+    let failing = async { Err::<(), _>("down") }.try_in_scope(&inner).in_scope(&outer);
+    assert_eq!(Probe::new(failing).ready().unwrap(), Err("down"));
+    assert_eq!(inner.abort_handle().reason(), Some(sibling_failed(None, "down")));
+}
+
 #[test]
 fn an_outer_abort_reaches_what_lies_in_an_inner_scope() {
     let (outer, inner) = (Scope::new("outer"), Scope::new("inner"));

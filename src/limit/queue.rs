@@ -164,6 +164,16 @@ impl State {
         }
     }
 
+    /// Goes by the timer of whoever came last. What was set on another one may never ring.
+    fn go_by(&mut self, timer: Option<TimerHandle>) -> Option<TimerHandle> {
+        let same = match (&self.timer, &timer) {
+            (Some(old), Some(new)) => old.is_same(new),
+            _ => false,
+        };
+        self.alarm &= same;
+        mem::replace(&mut self.timer, timer)
+    }
+
     /// The timer on which to set the alarm, if it must be.
     fn begin_window(&mut self) -> Option<TimerHandle> {
         if self.free == 0 || self.fresh == 0 || self.line.is_empty() || self.alarm {
@@ -254,7 +264,7 @@ impl Ticket {
                 state.came
             });
             let replaced = state.line.insert(number, waker);
-            (Stage::Waiting(number), (replaced, mem::replace(&mut state.timer, timer)))
+            (Stage::Waiting(number), (replaced, state.go_by(timer)))
         });
         drop(replaced);
         self.stage = stage;
@@ -290,7 +300,10 @@ impl fmt::Debug for Ticket {
 #[cfg(all(test, feature = "std"))]
 mod tests {
     use super::*;
-    use crate::sync::atomic::{AtomicUsize, Ordering};
+    use crate::sync::{
+        Wake,
+        atomic::{AtomicUsize, Ordering},
+    };
 
     #[derive(Default)]
     struct Wakes(AtomicUsize);

@@ -188,6 +188,15 @@ impl<'a> Lent<'a> {
         attempt.unwrap_or(1)
     }
 
+    /// The name given to this operation from above, below any scope.
+    pub(crate) fn own_name(&self) -> Option<&'a Name> {
+        let named = self.links().find(|link| matches!(link, Link::Name(_) | Link::Scope(_)))?;
+        match named {
+            Link::Name(name) => Some(*name),
+            _ => None,
+        }
+    }
+
     /// The nearest name above.
     #[must_use]
     pub fn name(&self) -> Option<&'a Name> {

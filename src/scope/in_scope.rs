@@ -80,7 +80,7 @@ impl<O: Operation> Operation for InScope<O> {
         match caught(poll) {
             Ok(polled) => polled,
             Err(panic) => {
-                let who = this.op.name().or_else(|| lent.name()).cloned();
+                let who = this.op.name().or_else(|| lent.own_name()).cloned();
                 // A sibling's waker may panic in turn; the first panic is the one that goes on.
                 let _later = caught(|| core.abort.abort(panicked(who, &panic)));
                 resume(panic)
@@ -132,8 +132,9 @@ where
             _ => None,
         };
         if let Some(error) = error {
-            let who = inner.name().or_else(|| lent.name()).cloned();
-            inner.member.failed(who, error);
+            let who = inner.name().or_else(|| lent.own_name()).cloned();
+            // A sibling's waker may panic; the error goes to whoever awaits this all the same.
+            let _reported = caught(|| inner.member.failed(who, error));
         }
         Poll::Ready(outcome)
     }
