@@ -233,8 +233,8 @@ impl Scope {
     ///
     /// # Deadlock
     ///
-    /// A member that isn't polled doesn't end. Awaited inside a member, or in the task that holds
-    /// one and doesn't poll it, it waits for ever.
+    /// A member that isn't polled doesn't end, nor does one that was [forgotten](core::mem::forget).
+    /// Awaited inside a member, or in the task that holds one and doesn't poll it, it waits for ever.
     pub fn close(&self) -> Close {
         Close::new(self.clone())
     }

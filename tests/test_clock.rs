@@ -416,3 +416,21 @@ fn it_is_let_go_when_all_that_it_woke_has_gone() {
     assert_eq!((clock.elapsed(), second.wakes()), (2 * SECOND, 1));
     assert!(second.poll().is_ready());
 }
+
+/// The permit is given back by something that the clock doesn't watch, and sets an alarm.
+#[test]
+fn an_alarm_that_is_set_while_all_is_idle_rings() {
+    use futures::{FutureExt, executor::block_on, future::poll_fn};
+    use tenure::Limit;
+
+    let (clock, limit) = (TestClock::new(), Limit::new(1));
+    let wait = || Box::pin(pending::<()>().limit(&limit).with_timer(&clock));
+    let (mut holder, mut head) = (wait(), wait());
+    assert!((&mut holder).now_or_never().is_none());
+    assert!((&mut head).now_or_never().is_none());
+
+    let mut next = Box::pin(clock.watch(async { 1 }.limit(&limit).with_timer(&clock)));
+    assert!(next.as_mut().now_or_never().is_none());
+    drop(holder);
+    assert_eq!(block_on(poll_fn(|cx| next.as_mut().poll(cx))).unwrap(), 1);
+}

@@ -303,7 +303,10 @@ impl Timer for ClockTimer {
     }
 
     fn wake_at(&self, at: Instant, waker: Waker) -> AlarmId {
-        self.0.0.with(|state| state.queue.insert(at, waker))
+        let alarm = self.0.0.with(|state| state.queue.insert(at, waker));
+        // Set by something that isn't watched, it may be all that is left to wait for.
+        self.0.settle();
+        alarm
     }
 
     fn cancel(&self, at: Instant, alarm: AlarmId) {
