@@ -43,6 +43,15 @@ macro_rules! impl_wake {
 }
 pub(crate) use impl_wake;
 
+/// Runs `f` with nobody else at it: what locks by spinning, where there is no `std`, never has to.
+/// With `std` nothing spins.
+pub(crate) fn unrivalled<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "std")]
+    return f();
+    #[cfg(not(feature = "std"))]
+    critical_section::with(|_| f())
+}
+
 #[cfg(feature = "std")]
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);

@@ -14,7 +14,7 @@ use core::{
 
 use event_listener::{Event, EventListener};
 
-use crate::sync::{Arc, Mutex, impl_wake};
+use crate::sync::{Arc, Mutex, impl_wake, unrivalled};
 
 /// Runs foreign code and catches its panic. Without `std` there is nothing that could.
 pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
@@ -92,7 +92,8 @@ pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
 ///
 /// The queue is event-listener's. That one wakes under its own lock and stops at a panic, so it is
 /// never handed a task's waker, but a relay that merely moves the task's waker to the outbox;
-/// [`notify`](Level::notify) empties that afterwards, with no lock held.
+/// [`notify`](Level::notify) empties that afterwards, with no lock held. Without `std` its lock spins,
+/// which in an interrupt would be for ever, so it is called in critical sections only.
 #[derive(Debug, Default)]
 pub(crate) struct Level {
     event: Event,
@@ -102,7 +103,7 @@ pub(crate) struct Level {
 impl Level {
     /// Wakes all who wait. What they wait for must have been changed before.
     pub(crate) fn notify(&self) {
-        self.event.notify(usize::MAX);
+        unrivalled(|| self.event.notify(usize::MAX));
         wake_all(self.outbox.with(core::mem::take));
     }
 
@@ -110,7 +111,7 @@ impl Level {
     /// only if that doesn't hold.
     fn listen(&self) -> Listening {
         let relay = Arc::new(Relay { task: Mutex::new(None), outbox: self.outbox.clone() });
-        Listening { event: self.event.listen(), relay }
+        Listening { event: Some(unrivalled(|| self.event.listen())), relay }
     }
 
     /// Ready as soon as `look` finds what it looks for. `place` is the caller's among those who wait.
@@ -140,7 +141,8 @@ impl Level {
 /// A place in the queue of a [`Level`]: ready at the next [`Level::notify`].
 #[derive(Debug)]
 pub(crate) struct Listening {
-    event: EventListener,
+    /// Always there, until it is dropped.
+    event: Option<EventListener>,
     relay: Arc<Relay>,
 }
 
@@ -152,7 +154,14 @@ impl Future for Listening {
         let replaced = self.relay.task.with(|slot| slot.replace(task));
         drop(replaced);
         let relay = Waker::from(self.relay.clone());
-        Pin::new(&mut self.event).poll(&mut Context::from_waker(&relay))
+        let event = self.event.as_mut().expect("it is there until it is dropped");
+        unrivalled(|| Pin::new(event).poll(&mut Context::from_waker(&relay)))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        unrivalled(|| self.event = None);
     }
 }
 
