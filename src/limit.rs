@@ -169,7 +169,7 @@ impl<O: Operation> Operation for Limited<O> {
         let this = self.project();
         if this.limit.capacity() == 0 {
             let reason = AbortReason::Rejected { why: "it has no permits".into() };
-            return Poll::Ready(Err(Aborted::new(reason, lent.name().cloned(), Position::Above)));
+            return Poll::Ready(Err(Aborted::new(reason, lent.name().cloned(), Position::Below)));
         }
         let ticket = this.ticket.get_or_insert_with(|| Ticket::new(this.limit.queue.clone()));
         let waited = ticket.is_waiting();
@@ -177,7 +177,6 @@ impl<O: Operation> Operation for Limited<O> {
         if waited && lent.is_over() {
             // The permit came too late to start anything: whoever it is over for ends this, in this
             // very poll.
-            cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let outcome = ready!(this.op.poll(state, cx, lent));

@@ -208,13 +208,16 @@ where
         let mut this = self.project();
         let mut state = state.project();
         for _ in 0..AT_ONCE {
-            if let Some(sleep) = &mut state.run.back_off {
+            // The owner may be over by now: then it ends this, in this very poll. Without a back-off no
+            // clock is asked.
+            let over = if let Some(sleep) = &mut state.run.back_off {
                 ready!(Pin::new(sleep).poll(cx));
                 state.run.back_off = None;
-            }
-            if state.run.failed > 0 && lent.is_aborted() {
-                // Whoever was aborted above ends this, in this very poll.
-                cx.waker().wake_by_ref();
+                lent.is_over()
+            } else {
+                state.run.failed > 0 && lent.is_aborted()
+            };
+            if over {
                 return Poll::Pending;
             }
             let attempt = state.run.failed.saturating_add(1);
@@ -281,7 +284,8 @@ where
 {
 }
 
-/// Whether an attempt that was aborted is worth another: if that was its own doing, and by chance.
+/// Whether an attempt that was aborted is worth another: if that was its own doing, and need not be so
+/// again.
 fn may_go_better(aborted: &Aborted) -> bool {
     let futile = matches!(aborted.reason(), AbortReason::NoTimer | AbortReason::Rejected { .. });
     aborted.position() == Position::Below && !futile

@@ -27,7 +27,21 @@ pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
 #[cfg(feature = "std")]
 pub(crate) type Panic = alloc::boxed::Box<dyn core::any::Any + Send>;
 #[cfg(not(feature = "std"))]
-pub(crate) type Panic = core::convert::Infallible;
+#[derive(Debug)]
+pub(crate) enum Panic {}
+
+/// Runs foreign code whose panic nobody here can be told of: the panic hook has reported it. The panic
+/// itself is forgotten, since dropping it is foreign code again.
+pub(crate) fn survived<R>(f: impl FnOnce() -> R) -> Option<R> {
+    caught(f).map_err(forget).ok()
+}
+
+fn forget(panic: Panic) {
+    #[cfg(feature = "std")]
+    core::mem::forget(panic);
+    #[cfg(not(feature = "std"))]
+    match panic {}
+}
 
 /// Lets a panic go on.
 pub(crate) fn resume(panic: Panic) -> ! {
@@ -57,8 +71,11 @@ pub(crate) struct Panics {
 
 impl Panics {
     pub(crate) fn run(&mut self, f: impl FnOnce()) {
-        if let Err(panic) = caught(f) {
-            self.first.get_or_insert(panic);
+        match caught(f) {
+            Ok(()) => {}
+            Err(panic) if self.first.is_none() => self.first = Some(panic),
+            // Dropping it is foreign code again, which may panic.
+            Err(panic) => forget(panic),
         }
     }
 

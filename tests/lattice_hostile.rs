@@ -165,3 +165,22 @@ fn a_waker_replaced_by_another_is_dropped_and_not_woken() {
     handle.abort("now");
     assert_eq!(woken.load(Ordering::SeqCst), 1);
 }
+
+struct PanicsOnDrop;
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        panic!("on drop");
+    }
+}
+
+/// A second panic while the first one unwinds would end the process.
+#[test]
+fn callbacks_that_panic_when_dropped_are_one_panic() {
+    let handle = AbortHandle::new();
+    for bomb in [PanicsOnDrop, PanicsOnDrop] {
+        let keeps = move |_: &_| drop(&bomb);
+        handle.on_abort(keeps).detach();
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(handle))).is_err());
+}

@@ -98,3 +98,21 @@ fn a_waiter_that_goes_leaves_nothing_behind() {
     let info = measure(|| (0..N).for_each(|_| drop(top.aborted().now_or_never())));
     assert_eq!((info.count_current, info.bytes_current), (0, 0));
 }
+
+/// A supervisor that passes on what it was told as the cause of what it tells.
+#[test]
+fn a_long_chain_of_causes_is_dropped_and_compared() {
+    leaves_nothing(|| {
+        let chain = || {
+            let mut last = AbortHandle::new();
+            last.abort("first");
+            for _ in 0..N {
+                let next = AbortHandle::new();
+                next.abort_because("restarted", last.check().unwrap_err());
+                last = next;
+            }
+            last.check().unwrap_err()
+        };
+        assert_eq!(chain(), chain());
+    });
+}

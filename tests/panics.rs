@@ -296,3 +296,39 @@ fn a_poll_after_ready_says_what_was_polled() {
     assert_eq!(polled_too_often(scope.close()), "`Close` polled after completion");
     assert_eq!(polled_too_often(clock.watch(async {})), "`Watch` polled after completion");
 }
+
+struct PanicsOnDrop;
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        panic!("on drop");
+    }
+}
+
+#[test]
+fn a_member_that_panics_while_a_timeout_ends_it_aborts_its_siblings() {
+    let scope = Scope::new("pair");
+    let member = async {
+        let _bomb = PanicsOnDrop;
+        pending::<()>().await;
+    };
+    let chain = member.named("bomb").in_scope(&scope).with_timeout(Duration::ZERO);
+    assert_eq!(message(&*caught(|| smol::block_on(chain))), "on drop");
+    assert_eq!(scope.abort_handle().reason(), Some(panicked(Some("bomb"), "on drop")));
+}
+
+struct Unspeakable;
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("no words");
+    }
+}
+
+#[test]
+fn an_error_that_panics_when_displayed_aborts_the_siblings() {
+    let scope = Scope::new("pair");
+    let failing = async { Err::<(), _>(Unspeakable) }.try_in_scope(&scope);
+    assert_eq!(message(&*caught(|| smol::block_on(failing).is_ok())), "no words");
+    assert_eq!(scope.abort_handle().reason(), Some(panicked(None, "no words")));
+}

@@ -1,9 +1,14 @@
 //! A passed deadline starts nothing.
 
-use std::{cell::Cell, future::pending, time::Duration};
+use std::{
+    cell::Cell,
+    future::{Future, pending},
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use futures::future::join_all;
-use tenure::{Limit, OwnedFuture, time::TestClock};
+use tenure::{Backoff, Limit, OwnedFuture, time::TestClock};
 
 /// At the deadline the holder gives its permit back, and each waiter in turn is polled with a permit
 /// before its own alarm is looked at: it starts work that is dropped in the same poll.
@@ -25,4 +30,26 @@ fn a_waiter_that_gets_its_permit_at_the_deadline_starts_nothing() {
     let outcomes = smol::block_on(clock.watch(join_all(jobs)));
     assert!(outcomes.iter().all(Result::is_err));
     assert_eq!(started.get(), 1);
+}
+
+/// The back-off ends before the deadline, but nobody polls until after it.
+#[test]
+fn a_retry_that_is_polled_after_its_deadline_makes_no_attempt() {
+    let clock = TestClock::new();
+    let attempts = Cell::new(0);
+    let failing = || {
+        attempts.set(attempts.get() + 1);
+        async { Err::<(), _>("down") }
+    };
+    let mut chain = Box::pin(
+        failing
+            .retry(Backoff::fixed(Duration::from_millis(900)))
+            .with_deadline(clock.now() + Duration::from_secs(1))
+            .with_timer(&clock),
+    );
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(chain.as_mut().poll(&mut cx).is_pending());
+    clock.advance(Duration::from_secs(5));
+    assert!(chain.as_mut().poll(&mut cx).is_ready());
+    assert_eq!(attempts.get(), 1);
 }

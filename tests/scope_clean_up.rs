@@ -6,7 +6,11 @@ mod fixtures;
 
 use std::{
     future::pending,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
@@ -204,4 +208,28 @@ fn a_report_counts_one_step_in_the_singular() {
     let report = Probe::new(scope.close()).ready();
     assert_eq!(report.to_string(), "`one` closed; 1 clean-up step, 1 panicked");
     assert_eq!((report.steps(), report.overran(), report.panicked()), (1, 0, 1));
+}
+
+/// The last member leaves on one thread while the last handle does on another.
+#[test]
+fn clean_up_after_the_last_handle_is_always_told_that_the_scope_has_ended() {
+    let untold = Arc::new(AtomicUsize::new(0));
+    for _ in 0..5_000 {
+        let scope = Scope::new("short-lived");
+        let count = untold.clone();
+        scope.defer(move |aborted| {
+            count.fetch_add(usize::from(aborted.is_none()), Ordering::SeqCst);
+        });
+        let member = pending::<()>().in_scope(&scope);
+        let barrier = Arc::new(Barrier::new(2));
+        let other = barrier.clone();
+        let thread = thread::spawn(move || {
+            other.wait();
+            drop(member);
+        });
+        barrier.wait();
+        drop(scope);
+        thread.join().unwrap();
+    }
+    assert_eq!(untold.load(Ordering::SeqCst), 0);
 }

@@ -14,7 +14,7 @@ use std::{
 
 use fixtures::{Drops, Probe};
 use tenure::{
-    Aborted, Backoff, OwnedFuture, Scope,
+    Aborted, Backoff, Limit, OwnedFuture, Scope,
     abort::{AbortReason, Position},
     time::TestClock,
 };
@@ -244,4 +244,13 @@ fn a_retry_fails_when_its_last_attempt_does() {
     let mut failing = Probe::new(flaky.retry(thrice).try_in_scope(&scope));
     assert_eq!(failing.ready().unwrap(), Err(3));
     assert_eq!(scope.abort_handle().reason(), Some(sibling_failed(None, "3")));
+}
+
+#[test]
+fn being_rejected_by_its_own_limit_is_a_failure() {
+    let scope = Scope::new("pair");
+    let rejected = async { Ok::<_, &str>(()) }.limit(&Limit::new(0)).try_in_scope(&scope);
+    assert_eq!(Probe::new(rejected).ready().unwrap_err().position(), Position::Below);
+    let error = "rejected by a limit: it has no permits";
+    assert_eq!(scope.abort_handle().reason(), Some(sibling_failed(None, error)));
 }

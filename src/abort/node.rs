@@ -303,8 +303,12 @@ impl Parents {
 impl Drop for Node {
     fn drop(&mut self) {
         let mut above = Vec::new();
-        mem::replace(&mut self.state.get_mut().parents, Parents::None).move_to(&mut above);
+        let state = self.state.get_mut();
+        mem::replace(&mut state.parents, Parents::None).move_to(&mut above);
         let mut panics = Panics::default();
+        for link in mem::replace(&mut state.links, Slab::new()).into_values() {
+            panics.run(|| drop(link));
+        }
         while let Some((parent, key)) = above.pop() {
             drop(parent.unlink(key));
             // Where this was the last reference, its parents come next, from here.

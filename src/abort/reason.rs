@@ -177,6 +177,16 @@ struct Inner {
     cause: Option<Aborted>,
 }
 
+/// One by one: a chain of causes may be long, and the stack short.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let mut next = self.cause.take();
+        while let Some(cause) = next {
+            next = Arc::into_inner(cause.inner).and_then(|mut inner| inner.cause.take());
+        }
+    }
+}
+
 impl Aborted {
     pub(crate) fn new(reason: AbortReason, origin: Option<Name>, position: Position) -> Self {
         Self { inner: Arc::new(Inner { reason, origin, cause: None }), position }
@@ -208,7 +218,8 @@ impl Aborted {
         &self.inner.reason
     }
 
-    /// The name of the owner where the abort began, or of the nearest one above it that has a name.
+    /// The name of where the abort began: of the handle or the scope that was aborted, or the nearest to
+    /// what ran out of time. `None` where that has no name.
     ///
     /// ```
     /// # use tenure::AbortHandle;
@@ -288,6 +299,30 @@ impl fmt::Debug for Aborted {
             .finish()
     }
 }
+
+/// Whether reason, origin, position and all causes are equal.
+impl PartialEq for Aborted {
+    fn eq(&self, other: &Self) -> bool {
+        // One by one: a chain of causes may be long, and the stack short.
+        let mut pair = Some((self, other));
+        while let Some((a, b)) = pair {
+            let same = Arc::ptr_eq(&a.inner, &b.inner);
+            if a.position != b.position
+                || !same && (a.reason() != b.reason() || a.origin() != b.origin())
+            {
+                return false;
+            }
+            pair = match (same, a.cause(), b.cause()) {
+                (true, ..) | (_, None, None) => None,
+                (_, Some(a), Some(b)) => Some((a, b)),
+                _ => return false,
+            };
+        }
+        true
+    }
+}
+
+impl Eq for Aborted {}
 
 impl error::Error for Aborted {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {

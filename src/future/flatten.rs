@@ -26,7 +26,7 @@ use crate::{abort::Aborted, operation::Operation};
 ///     Ok(number) => println!("{number}"),
 /// }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error<E> {
     /// It ran, and failed by itself.
     Failed(E),

@@ -29,9 +29,9 @@ use core::{
 
 use crate::{
     owner::Lent,
-    sync::{Arc, Mutex, impl_wake},
+    sync::{Arc, Mutex, Weak, impl_wake},
     time::TimerHandle,
-    wake::wake_all,
+    wake::Panics,
 };
 
 /// How long whoever was offered a permit has it to itself, at least.
@@ -101,23 +101,41 @@ impl Queue {
             state.offer_free(&mut woken);
             (result, state.begin_window())
         });
-        // The alarm comes before the wakers: one of them may panic.
+        if woken.is_empty() && timer.is_none() {
+            return result;
+        }
+        let mut panics = Panics::default();
         if let Some(timer) = timer {
-            timer.timer().wake_at(timer.now() + WINDOW, Waker::from(this.clone()));
+            let mut set = false;
+            panics.run(|| {
+                let alarm = Arc::new(Alarm(Arc::downgrade(this)));
+                timer.timer().wake_at(timer.now() + WINDOW, Waker::from(alarm));
+                set = true;
+            });
+            if !set {
+                this.state.with(|state| state.alarm = false);
+            }
         }
-        if !woken.is_empty() {
-            wake_all(woken);
+        for waker in woken {
+            panics.run(|| waker.wake());
         }
+        panics.resume();
         result
-    }
-
-    /// The alarm rings.
-    fn ring(this: &Arc<Self>) {
-        Self::change(this, State::end_window);
     }
 }
 
-impl_wake!(Queue, Queue::ring);
+/// What the timer wakes. It holds the queue weakly, for the queue holds the timer.
+struct Alarm(Weak<Queue>);
+
+impl Alarm {
+    fn ring(this: &Arc<Self>) {
+        if let Some(queue) = this.0.upgrade() {
+            Queue::change(&queue, State::end_window);
+        }
+    }
+}
+
+impl_wake!(Alarm, Alarm::ring);
 
 impl State {
     /// Takes a permit for one who has just come, if nobody has a better claim.
@@ -127,13 +145,11 @@ impl State {
         claimed
     }
 
-    /// Takes up an offer: `None` if there was none, else whether a permit was left.
-    fn take_up(&mut self, number: u64) -> Option<bool> {
-        self.take_back(number).then(|| {
-            let claimed = self.free > 0;
-            self.free -= usize::from(claimed);
-            claimed
-        })
+    /// Takes up an offer, and tells whether there was one and a permit was left.
+    fn take_up(&mut self, number: u64) -> bool {
+        let claimed = self.take_back(number) && self.free > 0;
+        self.free -= usize::from(claimed);
+        claimed
     }
 
     /// Takes an offer back, and tells whether there was one.
@@ -228,15 +244,12 @@ impl Ticket {
             Stage::Holding => return Poll::Ready(()),
             Stage::New => (self.queue.state.with(State::claim_new), None),
             Stage::Waiting(number) => {
-                let stays = self.queue.state.with(|state| match state.line.get(&number) {
+                let moved = self.queue.state.with(|state| match state.line.get(&number) {
                     Some(waker) if waker.will_wake(cx.waker()) => None,
-                    Some(_) => Some(false),
-                    None => state.take_up(number),
+                    _ => Some(state.take_up(number)),
                 });
-                match stays {
-                    Some(claimed) => (claimed, Some(number)),
-                    None => return Poll::Pending,
-                }
+                let Some(claimed) = moved else { return Poll::Pending };
+                (claimed, Some(number))
             }
         };
         if claimed {
@@ -250,25 +263,26 @@ impl Ticket {
     fn wait(&mut self, number: Option<u64>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
         let timer = lent.timer().cloned();
-        let (stage, replaced) = Queue::change(&self.queue, |state, _| {
+        // The stage is set under the lock: whatever panics later, it is known what this one has.
+        let replaced = Queue::change(&self.queue, |state, _| {
             // Much may have happened since the lock was free.
             let claimed = match number {
                 None => state.claim_new(),
-                Some(number) => state.take_up(number) == Some(true),
+                Some(number) => state.take_up(number),
             };
             if claimed {
-                return (Stage::Holding, (Some(waker), timer));
+                self.stage = Stage::Holding;
+                return (Some(waker), timer);
             }
             let number = number.unwrap_or_else(|| {
                 state.came += 1;
                 state.came
             });
-            let replaced = state.line.insert(number, waker);
-            (Stage::Waiting(number), (replaced, state.go_by(timer)))
+            self.stage = Stage::Waiting(number);
+            (state.line.insert(number, waker), state.go_by(timer))
         });
         drop(replaced);
-        self.stage = stage;
-        match stage {
+        match self.stage {
             Stage::Holding => Poll::Ready(()),
             _ => Poll::Pending,
         }

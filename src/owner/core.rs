@@ -1,6 +1,6 @@
 //! What a scope shares with all that it owns.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use core::{fmt, future::Future, pin::Pin};
 
 use crate::{
@@ -87,19 +87,17 @@ impl Core {
 
     /// Takes no more members from now on.
     pub(crate) fn begin_close(&self) {
-        let before = self.members.fetch_or(CLOSING, Ordering::AcqRel);
-        if before & CLOSING == 0 && before < ONE {
-            self.changed.notify();
-        }
+        self.members.fetch_or(CLOSING, Ordering::AcqRel);
     }
 
     /// The last handle is gone.
     pub(crate) fn orphan(&self) {
-        let before = self.members.fetch_or(CLOSING | ORPHANED, Ordering::AcqRel);
         let mut panics = Panics::default();
+        // First, so that the last member finds the reason when it does the clean-up.
         panics.run(|| {
             self.abort.abort(AbortReason::ScopeEnded);
         });
+        let before = self.members.fetch_or(CLOSING | ORPHANED, Ordering::AcqRel);
         if before < ONE {
             panics.run(|| self.clean_up_now());
         }
@@ -173,11 +171,6 @@ impl Member {
                 Aborted::new(AbortReason::ScopeEnded, name, Position::Above)
             }
         })
-    }
-
-    /// Aborts the scope because this member failed.
-    pub(crate) fn failed(&self, who: Option<Name>, error: String) {
-        self.core.abort.abort(AbortReason::SiblingFailed { who, error });
     }
 }
 

@@ -46,10 +46,9 @@ impl Deadline {
     }
 
     pub(crate) fn fix(&self, now: impl FnOnce() -> Instant) -> Instant {
-        if let Some(after) = self.after.take() {
-            // The longest waits are meant for ever, wherever the clock stands.
-            let never = after == Duration::MAX;
-            self.at.set(if never { Instant::NEVER } else { now() + after });
+        if let Some(after) = self.after.get() {
+            self.at.set(now() + after);
+            self.after.set(None);
         }
         self.at.get()
     }

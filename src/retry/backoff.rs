@@ -177,7 +177,7 @@ impl Backoff {
         self
     }
 
-    /// No delay is longer, whatever the jitter.
+    /// No delay is longer, whatever the jitter. One of [`Duration::MAX`] never ends.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -11,7 +11,7 @@ use super::Scope;
 use crate::{
     abort::{Aborted, Name},
     owner::core::{Begun, Done, Step},
-    wake::{Listening, caught},
+    wake::{Listening, survived},
 };
 
 /// Future made by [`Scope::close`].
@@ -19,7 +19,8 @@ use crate::{
 /// # Cancel safety
 ///
 /// Dropping it leaves the scope closing, and a clean-up that has begun where it is: the next
-/// `close()` goes on from there.
+/// `close()` goes on from there. One that is [forgotten](core::mem::forget) while it cleans up keeps
+/// the others waiting.
 #[must_use = "a future does nothing until it is awaited or polled"]
 pub struct Close {
     scope: Scope,
@@ -151,25 +152,25 @@ impl Future for Close {
         };
         loop {
             if let Some(running) = begun {
-                let outcome = match caught(|| running.as_mut().poll(cx)) {
-                    Ok(polled) => Ok(ready!(polled)),
-                    Err(_) => Err(()),
+                let outcome = match survived(|| running.as_mut().poll(cx)) {
+                    Some(polled) => Some(ready!(polled)),
+                    None => None,
                 };
-                let dropped = caught(|| *begun = None);
+                let dropped = survived(|| *begun = None);
                 core.clean_up(|clean_up| {
-                    clean_up.done.overran += usize::from(matches!(outcome, Ok(Err(_))));
-                    clean_up.done.panicked += usize::from(outcome.is_err() || dropped.is_err());
+                    clean_up.done.overran += usize::from(matches!(outcome, Some(Err(_))));
+                    clean_up.done.panicked += usize::from(outcome.is_none() || dropped.is_none());
                 });
             }
             let Some(step) = core.next_step() else { break };
             let reason = core.abort.check().err();
-            let started = caught(|| match step {
+            let started = survived(|| match step {
                 Step::Now(step) => step(reason),
                 Step::Later(step) => *begun = Some(step(reason)),
             });
             core.clean_up(|clean_up| {
                 clean_up.done.steps += 1;
-                clean_up.done.panicked += usize::from(started.is_err());
+                clean_up.done.panicked += usize::from(started.is_none());
             });
         }
         *stage = Stage::Closed;

@@ -12,7 +12,7 @@ use crate::{
     abort::{AbortReason, Aborted, Name, Position},
     operation::{Operation, Repeat},
     owner::{Lent, Link, core::Member},
-    wake::{Panic, caught, message, resume},
+    wake::{Panic, caught, message, resume, survived},
     with_abort::WithAbortState,
 };
 
@@ -77,15 +77,7 @@ impl<O: Operation> Operation for InScope<O> {
         let core = &*this.member.core;
         let below = lent.with(Link::Scope(core));
         let poll = || state.project().inner.poll_under(&core.abort, this.op.as_mut(), cx, &below);
-        match caught(poll) {
-            Ok(polled) => polled,
-            Err(panic) => {
-                let who = this.op.name().or_else(|| lent.own_name()).cloned();
-                // A sibling's waker may panic in turn; the first panic is the one that goes on.
-                let _later = caught(|| core.abort.abort(panicked(who, &panic)));
-                resume(panic)
-            }
-        }
+        caught(poll).unwrap_or_else(|panic| this.member.panicked(this.op.name(), lent, panic))
     }
 
     fn poll_abort(
@@ -95,9 +87,10 @@ impl<O: Operation> Operation for InScope<O> {
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) -> Poll<()> {
-        let this = self.project();
+        let mut this = self.project();
         let below = lent.with(Link::Scope(&this.member.core));
-        state.project().inner.poll_abort_under(this.op, cx, &below, aborted)
+        let poll = || state.project().inner.poll_abort_under(this.op.as_mut(), cx, &below, aborted);
+        caught(poll).unwrap_or_else(|panic| this.member.panicked(this.op.name(), lent, panic))
     }
 
     fn name(&self) -> Option<&Name> {
@@ -105,8 +98,25 @@ impl<O: Operation> Operation for InScope<O> {
     }
 }
 
-fn panicked(who: Option<Name>, panic: &Panic) -> AbortReason {
-    AbortReason::Panicked { who, message: message(panic) }
+impl Member {
+    /// Aborts the scope because this member, of which `name` is the inner name, panicked, and lets the
+    /// panic go on.
+    fn panicked(&self, name: Option<&Name>, lent: &Lent<'_>, panic: Panic) -> ! {
+        let who = name.or_else(|| lent.own_name()).cloned();
+        let reason = AbortReason::Panicked { who, message: message(&panic) };
+        // A sibling's waker may panic in turn; the first panic is the one that goes on.
+        survived(|| self.core.abort.abort(reason));
+        resume(panic)
+    }
+
+    /// Aborts the scope because this member, of which `name` is the inner name, failed.
+    fn failed(&self, name: Option<&Name>, lent: &Lent<'_>, error: &dyn fmt::Display) {
+        let error = caught(|| error.to_string());
+        let error = error.unwrap_or_else(|panic| self.panicked(name, lent, panic));
+        let who = name.or_else(|| lent.own_name()).cloned();
+        // A sibling's waker may panic; the error goes to whoever awaits this all the same.
+        survived(|| self.core.abort.abort(AbortReason::SiblingFailed { who, error }));
+    }
 }
 
 impl<O, T, E> Operation for TryInScope<O>
@@ -126,15 +136,13 @@ where
     ) -> Poll<Result<O::Output, Aborted>> {
         let mut inner = self.project().inner;
         let outcome = ready!(inner.as_mut().poll(state, cx, lent));
-        let error = match &outcome {
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(aborted) if aborted.position() == Position::Below => Some(aborted.to_string()),
+        let error: Option<&dyn fmt::Display> = match &outcome {
+            Ok(Err(error)) => Some(error),
+            Err(aborted) if aborted.position() == Position::Below => Some(aborted),
             _ => None,
         };
         if let Some(error) = error {
-            let who = inner.name().or_else(|| lent.own_name()).cloned();
-            // A sibling's waker may panic; the error goes to whoever awaits this all the same.
-            let _reported = caught(|| inner.member.failed(who, error));
+            inner.member.failed(inner.name(), lent, error);
         }
         Poll::Ready(outcome)
     }

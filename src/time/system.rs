@@ -17,7 +17,7 @@ use std::{sync::OnceLock, time::Instant as StdInstant};
 use futures_timer::Delay;
 
 use super::{AlarmId, Instant, Timer, queue::AlarmQueue};
-use crate::{sync::Mutex, wake::Panics};
+use crate::{sync::Mutex, wake::survived};
 
 /// The bell is set for no longer than this, because `futures-timer` adds to a clock that can
 /// overflow. It then rings for nothing and is set again.
@@ -65,28 +65,30 @@ impl SystemTimer {
 
     /// Wakes what is due and promises the next.
     fn ring(&self) {
-        let now = self.now();
-        let due = self.schedule.with(|schedule| {
-            let due = schedule.queue.take_due(now);
-            schedule.promised = schedule.queue.next().unwrap_or(Instant::NEVER);
-            due
-        });
-        let mut panics = Panics::default();
-        for waker in due {
-            panics.run(|| waker.wake());
+        loop {
+            let now = self.now();
+            let due = self.schedule.with(|schedule| {
+                let due = schedule.queue.take_due(now);
+                schedule.promised = schedule.queue.next().unwrap_or(Instant::NEVER);
+                due
+            });
+            for waker in due {
+                survived(|| waker.wake());
+            }
+            if !self.set_bell() {
+                return;
+            }
         }
-        // Nobody here could be told of a panic: the panic hook has reported it.
-        drop(panics);
-        self.set_bell();
     }
 
-    /// Makes the bell keep the promise. One thread at a time; another leaves a note and goes.
-    fn set_bell(&self) {
+    /// Makes the bell keep the promise, and tells whether it rings at once. One thread at a time;
+    /// another leaves a note and goes.
+    fn set_bell(&self) -> bool {
         let Some(mut delay) = self.bell.with(|bell| {
             bell.again = bell.delay.is_none();
             bell.delay.take()
         }) else {
-            return;
+            return false;
         };
         loop {
             let promised = self.schedule.with(|schedule| schedule.promised);
@@ -106,8 +108,7 @@ impl SystemTimer {
             });
             match unsettled {
                 Some(taken) => delay = taken,
-                None if rings => return self.ring(),
-                None => return,
+                None => return rings,
             }
         }
     }
@@ -137,8 +138,8 @@ impl Timer for SystemTimer {
             }
             (schedule.queue.insert(at, waker), earlier)
         });
-        if earlier {
-            self.set_bell();
+        if earlier && self.set_bell() {
+            self.ring();
         }
         alarm
     }

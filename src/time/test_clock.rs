@@ -13,7 +13,7 @@ use pin_project::{pin_project, pinned_drop};
 use super::{AlarmId, Instant, Sleep, Timer, TimerHandle, queue::AlarmQueue};
 use crate::{
     sync::{Arc, Mutex, impl_wake},
-    wake::wake_all,
+    wake::Panics,
 };
 
 /// A virtual clock, for tests that are exact and don't wait.
@@ -146,6 +146,7 @@ impl TestClock {
     pub fn advance(&self, by: Duration) {
         let end = self.now() + by;
         let ringing = self.shared.ring();
+        let mut panics = Panics::default();
         loop {
             let due = self.shared.0.with(|state| match state.queue.next() {
                 Some(at) if at <= end => {
@@ -160,10 +161,13 @@ impl TestClock {
             if due.is_empty() {
                 break;
             }
-            wake_all(due);
+            for waker in due {
+                panics.run(|| waker.wake());
+            }
         }
         drop(ringing);
-        self.shared.settle();
+        panics.run(|| self.shared.settle());
+        panics.resume();
     }
 
     /// Watches `future`: whenever all watched futures are pending, with no wake-up on its way, the
@@ -218,6 +222,7 @@ impl TestClock {
 impl Shared {
     /// Jumps from alarm to alarm until somebody has something to do.
     fn settle(&self) {
+        let mut panics = Panics::default();
         loop {
             let due = self.0.with(|state| {
                 if state.busy > 0 || state.pauses > 0 || state.seats.is_empty() {
@@ -228,10 +233,13 @@ impl Shared {
                 state.pauses += 1;
                 Some((Ringing(self), state.queue.take_due(at)))
             });
-            let Some((ringing, due)) = due else { return };
-            wake_all(due);
+            let Some((ringing, due)) = due else { break };
+            for waker in due {
+                panics.run(|| waker.wake());
+            }
             drop(ringing);
         }
+        panics.resume();
     }
 
     fn ring(&self) -> Ringing<'_> {
@@ -303,7 +311,14 @@ impl Timer for ClockTimer {
     }
 
     fn wake_at(&self, at: Instant, waker: Waker) -> AlarmId {
-        let alarm = self.0.0.with(|state| state.queue.insert(at, waker));
+        let set = self.0.0.with(|state| match at <= state.now {
+            true => Err(waker),
+            false => Ok(state.queue.insert(at, waker)),
+        });
+        let alarm = set.unwrap_or_else(|waker| {
+            waker.wake();
+            AlarmId::new(0)
+        });
         // Set by something that isn't watched, it may be all that is left to wait for.
         self.0.settle();
         alarm

@@ -1,0 +1,135 @@
+//! A timer that fails, or never rings, takes nobody else down with it.
+
+mod support;
+
+use std::{
+    future::pending,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+use support::ByHand;
+use tenure::{
+    Limit, OwnedFuture, Owner,
+    time::{AlarmId, Instant, TestClock, Timer, TimerHandle},
+};
+
+/// A timer whose time stands still; its first alarm, or its first look at the clock, may fail.
+#[derive(Default)]
+struct Faulty {
+    alarm_fails: AtomicBool,
+    clock_fails: AtomicBool,
+    alarms: Mutex<Vec<Waker>>,
+    alive: Arc<()>,
+}
+
+impl Timer for Faulty {
+    fn now(&self) -> Instant {
+        assert!(!self.clock_fails.swap(false, Ordering::SeqCst), "no clock");
+        Instant::from_nanos(1)
+    }
+
+    fn wake_at(&self, _: Instant, waker: Waker) -> AlarmId {
+        assert!(!self.alarm_fails.swap(false, Ordering::SeqCst), "no alarm");
+        self.alarms.lock().unwrap().push(waker);
+        AlarmId::new(0)
+    }
+
+    fn cancel(&self, _: Instant, _: AlarmId) {}
+}
+
+fn faulty_alarm() -> TimerHandle {
+    TimerHandle::new(Faulty { alarm_fails: true.into(), ..Faulty::default() })
+}
+
+/// A queue holds its timer and sets an alarm on it, whose waker would hold the queue.
+#[test]
+fn a_limit_and_its_timer_do_not_keep_each_other_alive() {
+    let alive = Arc::new(());
+    let timer = TimerHandle::new(Faulty { alive: alive.clone(), ..Faulty::default() });
+    let limit = Limit::new(1);
+    let mut jobs = [(); 3].map(|()| ByHand::new(pending::<()>().limit(&limit).with_timer(&timer)));
+    assert!(jobs.iter_mut().all(|job| job.poll().is_pending()));
+    let [holder, head, behind] = jobs;
+    drop(holder); // offered to the head, with an alarm
+    drop((head, behind));
+    drop((limit, timer));
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+#[test]
+fn a_waiter_is_woken_though_no_alarm_can_be_set() {
+    let (timer, limit) = (faulty_alarm(), Limit::new(1));
+    let job = || ByHand::new(pending::<()>().limit(&limit).with_timer(&timer));
+    let (mut holder, mut head, mut behind) = (job(), job(), job());
+    assert!(holder.poll().is_pending() && head.poll().is_pending() && behind.poll().is_pending());
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(holder))).is_err());
+    assert_eq!((limit.active(), head.wakes()), (0, 1));
+}
+
+#[test]
+fn a_newcomer_whose_alarm_fails_leaves_no_ghost_in_the_line() {
+    let (clock, limit) = (TestClock::new(), Limit::new(1));
+    let job = || ByHand::new(pending::<()>().limit(&limit).with_timer(&clock));
+    let (mut holder, mut head) = (job(), job());
+    assert!(holder.poll().is_pending() && head.poll().is_pending());
+    drop(holder); // offered to the head
+
+    let mut newcomer = ByHand::new(pending::<()>().limit(&limit).with_timer(faulty_alarm()));
+    assert!(catch_unwind(AssertUnwindSafe(|| newcomer.poll().is_pending())).is_err());
+    drop((head, newcomer));
+    assert_eq!((limit.active(), limit.waiting()), (0, 0));
+    assert!(job().poll().is_pending());
+}
+
+#[test]
+fn a_clock_that_fails_once_makes_no_timeout_endless() {
+    let asks = |owner: Owner| {
+        let deadline = owner.deadline();
+        async move { deadline }
+    };
+    let timer = TimerHandle::new(Faulty { clock_fails: true.into(), ..Faulty::default() });
+    let mut chain = ByHand::new(asks.with_timeout(Duration::from_nanos(5)).with_timer(&timer));
+    assert!(catch_unwind(AssertUnwindSafe(|| chain.poll().is_pending())).is_err());
+    let Poll::Ready(deadline) = chain.poll() else { panic!("it waits") };
+    assert_eq!(deadline.unwrap(), Some(Instant::from_nanos(6)));
+}
+
+struct Early;
+struct Late;
+
+impl Timer for Early {
+    fn now(&self) -> Instant {
+        Instant::START
+    }
+    fn wake_at(&self, _: Instant, _: Waker) -> AlarmId {
+        AlarmId::new(0)
+    }
+    fn cancel(&self, _: Instant, _: AlarmId) {}
+}
+
+impl Timer for Late {
+    fn now(&self) -> Instant {
+        Instant::from_nanos(1_000_000)
+    }
+    fn wake_at(&self, _: Instant, _: Waker) -> AlarmId {
+        AlarmId::new(0)
+    }
+    fn cancel(&self, _: Instant, _: AlarmId) {}
+}
+
+/// Two statics without a size may lie at one address.
+#[test]
+fn two_boards_without_fields_are_two_timers() {
+    let asks = |owner: Owner| async move { owner.deadline() };
+    let chain = asks
+        .with_timer(TimerHandle::from_static(&Late))
+        .with_timeout(Duration::from_nanos(5))
+        .with_timer(TimerHandle::from_static(&Early));
+    assert_eq!(smol::block_on(chain).unwrap(), None);
+}
