@@ -1,12 +1,12 @@
 //! The delays of a back-off: what they are, within which bounds, and what senseless input means.
 
+mod support;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
+use support::{NANOSECOND, SECOND};
 use tenure::{Backoff, retry::Jitter};
-
-const SECOND: Duration = Duration::from_secs(1);
-const NANO: Duration = Duration::from_nanos(1);
 
 fn delays(backoff: Backoff) -> Vec<Duration> {
     backoff.delays().take(1000).collect()
@@ -28,7 +28,13 @@ fn exponential_doubles() {
 
 #[test]
 fn fixed_stays_to_the_nanosecond() {
-    for delay in [Duration::ZERO, NANO, SECOND + NANO, u32::MAX * SECOND + NANO, Duration::MAX] {
+    for delay in [
+        Duration::ZERO,
+        NANOSECOND,
+        SECOND + NANOSECOND,
+        u32::MAX * SECOND + NANOSECOND,
+        Duration::MAX,
+    ] {
         assert_eq!(delays(Backoff::fixed(delay).attempts(100)), vec![delay; 99]);
     }
 }

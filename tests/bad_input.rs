@@ -1,7 +1,7 @@
 //! Bad input gives a clear error or has a documented meaning: never a hang, never a panic.
 
 mod executors;
-mod fixtures;
+mod support;
 
 use std::{
     cell::Cell,
@@ -12,15 +12,14 @@ use std::{
     time::Duration,
 };
 
-use fixtures::{Alarms, Probe, yield_now};
+use futures_lite::future::yield_now;
+use support::{ByHand, CountingTimer, SECOND};
 use tenure::{
     AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Scope,
     abort::{AbortReason, Position},
     retry::Jitter,
     time::{Instant, TestClock, Timer},
 };
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// How many attempts are made in all.
 fn attempts(policy: impl tenure::retry::Policy) -> usize {
@@ -29,7 +28,7 @@ fn attempts(policy: impl tenure::retry::Policy) -> usize {
         calls.set(calls.get() + 1);
         async { Err::<(), _>("down") }
     };
-    assert_eq!(Probe::new(failing.retry(policy)).ready().unwrap(), Err("down"));
+    assert_eq!(ByHand::new(failing.retry(policy)).ready().unwrap(), Err("down"));
     calls.get()
 }
 
@@ -74,7 +73,7 @@ fn a_limit_of_zero_is_not_tried_again() {
         calls.set(calls.get() + 1);
         async { Err::<(), _>("down") }
     };
-    let mut chain = Probe::new(count.limit(&shut).retry(Backoff::fixed(Duration::ZERO)));
+    let mut chain = ByHand::new(count.limit(&shut).retry(Backoff::fixed(Duration::ZERO)));
     let refused = chain.ready().unwrap_err();
     assert_eq!((refused.position(), calls.get()), (Position::Above, 0));
 }
@@ -82,7 +81,7 @@ fn a_limit_of_zero_is_not_tried_again() {
 #[test]
 fn a_limit_takes_any_number_of_permits() {
     let limit = Limit::new(usize::MAX);
-    let held: Vec<_> = (0..1_000).map(|_| Probe::polled(pending::<()>().limit(&limit))).collect();
+    let held: Vec<_> = (0..1_000).map(|_| ByHand::polled(pending::<()>().limit(&limit))).collect();
     assert_eq!((limit.capacity(), limit.active(), limit.waiting()), (usize::MAX, 1_000, 0));
     drop(held);
     assert_eq!(limit.active(), 0);
@@ -90,49 +89,49 @@ fn a_limit_takes_any_number_of_permits() {
 
 #[test]
 fn a_timeout_of_zero_gives_one_poll() {
-    let alarms = Alarms::default();
+    let timer = CountingTimer::default();
     let now =
-        Probe::new(async { 1 }.with_timeout(Duration::ZERO).with_timer(alarms.clone())).ready();
+        ByHand::new(async { 1 }.with_timeout(Duration::ZERO).with_timer(timer.clone())).ready();
     assert_eq!(now.unwrap(), 1);
     let mut polls = 0;
     let stuck = poll_fn(|_| {
         polls += 1;
         Poll::<()>::Pending
     });
-    let mut late = Probe::new(stuck.with_timeout(Duration::ZERO).with_timer(alarms.clone()));
+    let mut late = ByHand::new(stuck.with_timeout(Duration::ZERO).with_timer(timer.clone()));
     assert_eq!(
         late.ready().unwrap_err().reason(),
         &AbortReason::TimedOut { after: Duration::ZERO }
     );
     drop(late);
-    assert_eq!((polls, alarms.set()), (1, 0));
+    assert_eq!((polls, timer.set()), (1, 0));
 }
 
 #[test]
 fn a_timeout_of_max_never_fires_and_sets_no_alarm() {
-    let alarms = Alarms::default();
-    alarms.advance(SECOND);
-    let stuck = pending::<()>().with_timeout(Duration::MAX).with_timer(alarms.clone());
-    let mut stuck = Probe::polled(stuck);
-    alarms.advance(Duration::from_secs(500 * 365 * 86_400));
+    let timer = CountingTimer::default();
+    timer.advance(SECOND);
+    let stuck = pending::<()>().with_timeout(Duration::MAX).with_timer(timer.clone());
+    let mut stuck = ByHand::polled(stuck);
+    timer.advance(Duration::from_secs(500 * 365 * 86_400));
     assert!(stuck.poll().is_pending());
-    assert_eq!((stuck.wakes(), alarms.set()), (0, 0));
+    assert_eq!((stuck.wakes(), timer.set()), (0, 0));
 }
 
 #[test]
 fn a_deadline_may_lie_anywhere() {
-    let alarms = Alarms::default();
-    alarms.advance(SECOND);
+    let timer = CountingTimer::default();
+    timer.advance(SECOND);
     let stuck =
-        |at: Instant| Probe::new(pending::<()>().with_deadline(at).with_timer(alarms.clone()));
+        |at: Instant| ByHand::new(pending::<()>().with_deadline(at).with_timer(timer.clone()));
     let passed = stuck(Instant::START).ready().unwrap_err();
     assert_eq!(passed.reason(), &AbortReason::DeadlinePassed { at: Instant::START });
-    let now = alarms.now();
+    let now = timer.now();
     assert!(stuck(now).ready().unwrap_err().is_timeout());
     assert!(stuck(Instant::NEVER).poll().is_pending());
-    assert_eq!(alarms.set(), 0);
-    let ready = async { 1 }.with_deadline(Instant::START).with_timer(alarms.clone());
-    assert_eq!(Probe::new(ready).ready().unwrap(), 1, "a value that is ready wins");
+    assert_eq!(timer.set(), 0);
+    let ready = async { 1 }.with_deadline(Instant::START).with_timer(timer.clone());
+    assert_eq!(ByHand::new(ready).ready().unwrap(), 1, "a value that is ready wins");
 }
 
 #[test]
@@ -151,7 +150,7 @@ fn a_retry_for_ever_without_a_delay_yields() {
     let failing = || async { Err::<(), _>("down") };
     let for_ever = Backoff::fixed(Duration::ZERO).attempts(u32::MAX);
     let stop = AbortHandle::new();
-    let mut chain = Probe::new(failing.retry(for_ever).with_abort(&stop));
+    let mut chain = ByHand::new(failing.retry(for_ever).with_abort(&stop));
     for polls in 1..100 {
         assert!(chain.poll().is_pending());
         assert_eq!(chain.wakes(), polls);
@@ -162,19 +161,19 @@ fn a_retry_for_ever_without_a_delay_yields() {
 
 #[test]
 fn a_back_off_of_max_waits_for_ever_or_not_at_all() {
-    let alarms = Alarms::default();
+    let timer = CountingTimer::default();
     let failing = || async { Err::<(), _>("down") };
     let stop = AbortHandle::new();
     let waits = failing.retry(Backoff::fixed(Duration::MAX)).with_abort(&stop);
-    let mut waits = Probe::polled(waits.with_timer(alarms.clone()));
-    assert_eq!(alarms.set(), 0);
+    let mut waits = ByHand::polled(waits.with_timer(timer.clone()));
+    assert_eq!(timer.set(), 0);
     stop.abort("stop");
     assert_eq!(waits.ready().unwrap_err().to_string(), "stop");
 
     let bounded = failing.retry(Backoff::fixed(Duration::MAX)).with_timeout(SECOND);
-    let mut bounded = Probe::new(bounded.with_timer(alarms.clone()));
+    let mut bounded = ByHand::new(bounded.with_timer(timer.clone()));
     assert_eq!(bounded.ready().unwrap(), Err("down"), "it can't be met, so it isn't begun");
-    assert_eq!(alarms.set(), 0);
+    assert_eq!(timer.set(), 0);
 }
 
 #[test]
@@ -203,9 +202,9 @@ fn factors_and_bounds_without_sense_have_a_meaning() {
 fn an_empty_name_is_a_name() {
     let (clock, scope) = (TestClock::new(), Scope::new(""));
     assert_eq!(scope.name(), "");
-    assert_eq!(Probe::new(scope.close()).ready().to_string(), "`` closed");
+    assert_eq!(ByHand::new(scope.close()).ready().to_string(), "`` closed");
     let stuck = pending::<()>().with_timeout(Duration::ZERO).named("").with_timer(&clock);
-    let aborted = Probe::new(stuck).ready().unwrap_err();
+    let aborted = ByHand::new(stuck).ready().unwrap_err();
     assert_eq!(aborted.to_string(), "timed out after 0ns (in ``)");
     assert_eq!(aborted.origin(), Some(""));
 }
@@ -216,21 +215,22 @@ fn what_is_aborted_already_starts_nothing() {
     stop.abort("stop");
     let never = || async { unreachable!("it was started") };
     let limit = Limit::new(1);
-    let alarms = Alarms::default();
-    let mut chain = Probe::new(
+    let timer = CountingTimer::default();
+    let mut chain = ByHand::new(
         never
             .limit(&limit)
             .with_timeout(Duration::ZERO)
             .with_abort(&stop)
-            .with_timer(alarms.clone()),
+            .with_timer(timer.clone()),
     );
     let aborted: Aborted = chain.ready().map(|(): ()| ()).unwrap_err();
     assert_eq!((aborted.to_string().as_str(), aborted.position()), ("stop", Position::Above));
-    assert_eq!((limit.active(), alarms.set()), (0, 0));
+    assert_eq!((limit.active(), timer.set()), (0, 0));
 
     let scope = Scope::new("scope");
     scope.abort("closed");
-    let refused: Aborted = Probe::new(never.in_scope(&scope)).ready().map(|(): ()| ()).unwrap_err();
+    let refused: Aborted =
+        ByHand::new(never.in_scope(&scope)).ready().map(|(): ()| ()).unwrap_err();
     assert_eq!(refused.to_string(), "closed (in `scope`)");
     assert_eq!(refused.position(), Position::Above);
 }
@@ -253,7 +253,7 @@ fn any_of_none_never_aborts_and_all_of_none_has() {
 #[test]
 fn the_second_abort_changes_nothing() {
     let (stop, scope) = (AbortHandle::new(), Scope::new("scope"));
-    let mut chain = Probe::polled(pending::<()>().with_abort(&stop));
+    let mut chain = ByHand::polled(pending::<()>().with_abort(&stop));
     assert!(stop.abort("first"));
     assert!(!stop.abort("second"));
     assert_eq!(chain.wakes(), 1);
@@ -279,10 +279,10 @@ fn an_abort_in_its_own_drop_is_heard() {
         };
         stuck.with_abort(&stop).in_scope(&scope)
     };
-    drop(Probe::polled(chain()));
+    drop(ByHand::polled(chain()));
     assert!(stop.is_aborted() && scope.is_aborted());
     assert_eq!(scope.members(), 0);
-    drop(Probe::new(chain()));
+    drop(ByHand::new(chain()));
 
     // A value that is ready is kept, though its future's drop aborts.
     let (stop, scope) = (AbortHandle::new(), Scope::new("scope"));
@@ -291,7 +291,7 @@ fn an_abort_in_its_own_drop_is_heard() {
         let _aborts = &aborts;
         Poll::Ready(1)
     });
-    assert_eq!(Probe::new(ready.with_abort(&stop).in_scope(&scope)).ready().unwrap(), 1);
+    assert_eq!(ByHand::new(ready.with_abort(&stop).in_scope(&scope)).ready().unwrap(), 1);
 }
 
 #[test]
@@ -302,13 +302,13 @@ fn an_abort_during_its_own_poll_ends_it_in_that_poll() {
         inner.abort("in poll");
         Poll::<()>::Pending
     });
-    assert_eq!(Probe::new(stuck.with_abort(&stop)).ready().unwrap_err().to_string(), "in poll");
+    assert_eq!(ByHand::new(stuck.with_abort(&stop)).ready().unwrap_err().to_string(), "in poll");
     let inner = scope.clone();
     let stuck = poll_fn(move |_| {
         inner.abort("in poll");
         Poll::<()>::Pending
     });
-    let mut stuck = Probe::new(stuck.in_scope(&scope));
+    let mut stuck = ByHand::new(stuck.in_scope(&scope));
     assert_eq!(stuck.ready().unwrap_err().to_string(), "in poll (in `scope`)");
 
     let stop = AbortHandle::new();
@@ -317,17 +317,17 @@ fn an_abort_during_its_own_poll_ends_it_in_that_poll() {
         inner.abort("in poll");
         Poll::Ready(1)
     });
-    assert_eq!(Probe::new(ready.with_abort(&stop)).ready().unwrap(), 1, "the value wins");
+    assert_eq!(ByHand::new(ready.with_abort(&stop)).ready().unwrap(), 1, "the value wins");
 }
 
 #[test]
 fn a_clean_up_bound_of_zero_gives_one_poll() {
-    let scope = Scope::builder("scope").timer(Alarms::default()).build();
+    let scope = Scope::builder("scope").timer(CountingTimer::default()).build();
     let ran = Arc::new(());
     let kept = ran.clone();
     scope.defer_async_within(Duration::ZERO, move |_| async move { drop(kept) });
     scope.defer_async_within(Duration::ZERO, |_| pending());
-    let report = Probe::new(scope.close()).ready();
+    let report = ByHand::new(scope.close()).ready();
     assert_eq!((report.steps(), report.overran()), (2, 1));
     assert_eq!(Arc::strong_count(&ran), 1);
 }

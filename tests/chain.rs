@@ -1,20 +1,16 @@
 //! A chain is one plain future with one layer of result, on every executor.
 
 mod executors;
+mod support;
 
 use std::{
     convert::Infallible,
     future::{Future, pending},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::Duration,
 };
 
+use support::{Count, SECOND};
 use tenure::{Aborted, Backoff, Limit, OwnedFuture, Scope, time::TestClock};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 executors::on_every_executor! {
     /// The chain of the crate's first page, spawned, with an attempt that hangs and one that fails.
@@ -22,11 +18,11 @@ executors::on_every_executor! {
         let clock = TestClock::new();
         let scope = Scope::builder("ingest").timer(&clock).build();
         let limit = Limit::new(8);
-        let calls = Arc::new(AtomicUsize::new(0));
+        let calls = Count::default();
 
         let counted = calls.clone();
         let page = (move || {
-            let call = counted.fetch_add(1, Ordering::SeqCst);
+            let call = counted.add();
             async move {
                 match call {
                     0 => pending().await,
@@ -43,7 +39,7 @@ executors::on_every_executor! {
 
         let page: Result<Result<&str, &str>, Aborted> = executor.spawn(clock.watch(page)).await;
         assert_eq!(page.unwrap(), Ok("<html>"));
-        assert_eq!(calls.load(Ordering::SeqCst), 3);
+        assert_eq!(calls.get(), 3);
         assert_eq!(clock.elapsed(), 2 * SECOND + Duration::from_millis(100 + 200));
         assert_eq!((limit.active(), scope.members()), (0, 0));
     }

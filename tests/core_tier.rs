@@ -3,12 +3,13 @@
 //! To be run with `--no-default-features` too: then each lock is a critical section, which panics where
 //! it is entered again while it is held.
 
-use std::{cell::Cell, future::pending, time::Duration};
+mod support;
+
+use std::{cell::Cell, future::pending};
 
 use futures::{executor::block_on, future::join};
+use support::SECOND;
 use tenure::{Backoff, Limit, OwnedFuture, Scope, time::TestClock};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_chain_waits_by_the_timer_that_it_is_given() {

@@ -12,27 +12,25 @@ use std::{
 };
 
 use async_lock::Mutex;
-use support::{ByHand, Count, OnDrop, for_each_receiver};
+use support::{ByHand, Count, Drops, Log, SECOND, Token, for_each_receiver};
 use tenure::{
     AbortHandle, AbortReason, Aborted, Backoff, Limit, Owned, OwnedFuture, Owner, Scope,
     operation::Operation,
     time::{Instant, TestClock},
 };
 
-const SECOND: Duration = Duration::from_secs(1);
-
 /// Makes futures that hold a lock, for ever.
 #[derive(Clone, Default)]
 struct Holder {
     lock: Arc<Mutex<()>>,
-    dropped: Count,
+    drops: Drops,
 }
 
 impl Holder {
     fn hold(&self) -> impl Future<Output = Result<(), &'static str>> + Send + use<> {
-        let Self { lock, dropped } = self.clone();
+        let Self { lock, drops } = self.clone();
         async move {
-            let _dropped = dropped.on_drop();
+            let _token = drops.token();
             let _locked = lock.lock_arc().await;
             pending().await
         }
@@ -40,13 +38,13 @@ impl Holder {
 
     /// Polls `chain` until it holds the lock, ends it, and looks before the chain is dropped.
     fn assert_let_go<O: Operation, R>(&self, chain: Owned<O>, end: impl FnOnce() -> R) -> Aborted {
-        let before = self.dropped.get();
+        let before = self.drops.dropped();
         let mut chain = ByHand::new(chain);
         assert!(chain.poll().is_pending());
         assert!(self.lock.try_lock().is_none(), "it holds the lock");
         end();
         let Poll::Ready(Err(aborted)) = chain.poll() else { panic!("not aborted") };
-        assert_eq!(self.dropped.get(), before + 1, "what ran is dropped");
+        assert_eq!(self.drops.dropped(), before + 1, "what ran is dropped");
         assert!(self.lock.try_lock().is_some(), "its lock is free");
         aborted
     }
@@ -168,32 +166,32 @@ fn an_attempt_is_dropped_before_its_retry_is_told() {
         .with_timeout(SECOND)
         .retry(Backoff::fixed(Duration::ZERO).attempts(3))
         .on_retry(move |_| {
-            assert_eq!(look.dropped.get(), tell.add() + 1);
+            assert_eq!(look.drops.dropped(), tell.add() + 1);
             assert!(look.lock.try_lock().is_some());
         })
         .with_timer(&clock);
     let aborted = smol::block_on(clock.watch(chain)).unwrap_err();
     assert!(aborted.is_timeout());
-    assert_eq!((told.get(), holder.dropped.get()), (2, 3));
+    assert_eq!((told.get(), holder.drops.dropped()), (2, 3));
 }
 
 /// Looks, when it is dropped, at how many permits of a limit are held and how many members a scope has.
-struct Looks(Limit, Scope, Arc<std::sync::Mutex<Vec<(usize, usize)>>>);
+struct Looks(Limit, Scope, Log<(usize, usize)>);
 
 impl Drop for Looks {
     fn drop(&mut self) {
-        self.2.lock().unwrap().push((self.0.active(), self.1.members()));
+        self.2.note((self.0.active(), self.1.members()));
     }
 }
 
 /// Whatever the order of the chain, and whoever ends it.
 #[test]
 fn what_runs_is_dropped_before_its_permit_and_its_place_are_given_up() {
-    let (limit, seen) = (Limit::new(1), Arc::default());
+    let (limit, seen) = (Limit::new(1), Log::default());
     let stop = AbortHandle::new();
     let scope = || Scope::new("scope");
     let looks = |scope: &Scope| {
-        let looks = Looks(limit.clone(), scope.clone(), Arc::clone(&seen));
+        let looks = Looks(limit.clone(), scope.clone(), seen.clone());
         async move {
             let _looks = looks;
             pending::<()>().await
@@ -213,21 +211,15 @@ fn what_runs_is_dropped_before_its_permit_and_its_place_are_given_up() {
     let both = scope();
     let chain = looks(&both).in_scope(&both).limit(&limit).with_abort(&stop);
     assert_ends(chain, || stop.abort("stop"));
-    assert_eq!(*seen.lock().unwrap(), [(1, 1); 3]);
+    assert_eq!(seen.all(), [(1, 1); 3]);
 }
 
 #[test]
 fn what_ran_is_dropped_when_a_value_is_ready() {
-    let (captured, dropped) = (Count::default(), Count::default());
-    let make = |dropped: &Count| {
-        let guard = dropped.on_drop();
-        async move {
-            let _guard = guard;
-            Ok::<_, &str>("value")
-        }
-    };
+    let (captured, dropped) = (Drops::default(), Drops::default());
+    let make = |dropped: &Drops| dropped.of(async { Ok::<_, &str>("value") });
     // Looks while the chain itself still lives.
-    let counts = || (captured.get(), dropped.get());
+    let counts = || (captured.dropped(), dropped.dropped());
     fn run<O: Operation>(chain: Owned<O>, counts: impl Fn() -> (usize, usize)) -> (usize, usize) {
         let mut chain = ByHand::new(chain);
         assert!(matches!(chain.poll(), Poll::Ready(Ok(_))));
@@ -236,17 +228,17 @@ fn what_ran_is_dropped_when_a_value_is_ready() {
 
     assert_eq!(run(make(&dropped).with_timeout(SECOND), counts), (0, 1));
 
-    let (drops, capture) = (dropped.clone(), captured.on_drop());
+    let (drops, capture) = (dropped.clone(), captured.token());
     let call = move || {
-        let _: &OnDrop = &capture;
+        let _: &Token = &capture;
         make(&drops)
     };
     let chain = call.with_timeout(SECOND).retry(Backoff::exponential()).limit(&Limit::new(1));
     assert_eq!(run(chain, counts), (1, 2));
 
-    let (drops, capture) = (dropped.clone(), captured.on_drop());
+    let (drops, capture) = (dropped.clone(), captured.token());
     let task = move |_: Owner| {
-        let _: &OnDrop = &capture;
+        let _: &Token = &capture;
         make(&drops)
     };
     let scope = Scope::new("scope");
@@ -257,33 +249,32 @@ fn what_ran_is_dropped_when_a_value_is_ready() {
 /// What `retry` and its friends were given goes, too.
 #[test]
 fn captures_are_dropped_when_an_abort_is_ready() {
-    let (captured, stop) = (Count::default(), AbortHandle::new());
-    let (a, b, c, d) =
-        (captured.on_drop(), captured.on_drop(), captured.on_drop(), captured.on_drop());
+    let (captured, stop) = (Drops::default(), AbortHandle::new());
+    let (a, b, c, d) = (captured.token(), captured.token(), captured.token(), captured.token());
     let policy = std::iter::from_fn(move || {
-        let _: &OnDrop = &a;
+        let _: &Token = &a;
         Some(SECOND)
     });
     let work = move || {
-        let _: &OnDrop = &b;
+        let _: &Token = &b;
         pending::<Result<(), &str>>()
     };
     let chain = work
         .retry(policy)
         .when(move |_| {
-            let _: &OnDrop = &c;
+            let _: &Token = &c;
             true
         })
         .on_retry(move |_| {
-            let _: &OnDrop = &d;
+            let _: &Token = &d;
         })
         .with_abort(&stop);
     let mut chain = ByHand::new(chain);
     assert!(chain.poll().is_pending());
     stop.abort("stop");
-    assert_eq!(captured.get(), 0);
+    assert_eq!(captured.dropped(), 0);
     assert!(chain.poll().is_ready());
-    assert_eq!(captured.get(), 4);
+    assert_eq!(captured.dropped(), 4);
 }
 
 executors::on_every_executor! {

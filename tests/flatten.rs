@@ -1,13 +1,14 @@
 //! One `Result` for both kinds of failure, and what its errors say.
 
+mod support;
+
 use std::{error::Error as _, fmt, future::pending, io, time::Duration};
 
+use support::SECOND;
 use tenure::{
     AbortHandle, AbortReason, Aborted, Backoff, Error, Limit, OwnedFuture, Scope,
     time::{Instant, TestClock},
 };
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// An error with a source of its own.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,22 +1,18 @@
 //! Every adapter, and every two in each order, over every kind of future and every way to end it:
 //! what is made, polled, dropped and woken is counted, and each count is an equality.
 
-mod fixtures;
+mod support;
 
 use std::{
     future::Future,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use fixtures::{Alarms, Drops, Probe, Token};
+use support::{ByHand, Count, CountingTimer, Drops, SECOND, Token, panic_quietly};
 use tenure::{AbortHandle, Aborted, Backoff, Limit, Owned, OwnedFuture, Scope, operation::Repeat};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,9 +96,9 @@ struct World {
     other: AbortHandle,
     limit: Limit,
     scope: Scope,
-    alarms: Alarms,
+    timer: CountingTimer,
     drops: Drops,
-    polls: Arc<AtomicUsize>,
+    polls: Count,
 }
 
 struct Inner {
@@ -111,16 +107,11 @@ struct Inner {
     _token: Token,
 }
 
-/// Without the noise of a panic's report.
-fn panic_quietly() -> ! {
-    resume_unwind(Box::new("as it should"))
-}
-
 impl Future for Inner {
     type Output = Result<(), ()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.world.polls.fetch_add(1, Ordering::SeqCst);
+        self.world.polls.add();
         if self.world.abort_in_poll {
             self.world.stop.abort("in poll");
         }
@@ -153,9 +144,9 @@ impl World {
             other: AbortHandle::new(),
             limit: Limit::new(2),
             scope: Scope::new("scope"),
-            alarms: Alarms::default(),
+            timer: CountingTimer::default(),
             drops: Drops::default(),
-            polls: Arc::default(),
+            polls: Count::default(),
         }
     }
 
@@ -174,7 +165,7 @@ impl World {
             InScope => self.outer(make.in_scope(&self.scope), second),
             Abort => self.outer(make.with_abort(&self.other), second),
             Named => self.outer(make.named("first"), second),
-            Timer => self.outer(make.with_timer(self.alarms.clone()), second),
+            Timer => self.outer(make.with_timer(self.timer.clone()), second),
         }
     }
 
@@ -190,7 +181,7 @@ impl World {
             InScope => self.outermost(chain.in_scope(&self.scope)),
             Abort => self.outermost(chain.with_abort(&self.other)),
             Named => self.outermost(chain.named("second")),
-            Timer => self.outermost(chain.with_timer(self.alarms.clone())),
+            Timer => self.outermost(chain.with_timer(self.timer.clone())),
         }
     }
 
@@ -198,11 +189,10 @@ impl World {
     where
         O: Repeat<Output = Result<(), ()>> + 'static,
     {
-        Box::pin(chain.with_abort(&self.stop).with_timer(self.alarms.clone()))
+        Box::pin(chain.with_abort(&self.stop).with_timer(self.timer.clone()))
     }
 }
 
-const SECOND: Duration = Duration::from_secs(1);
 const TWICE: Backoff = Backoff::fixed(Duration::ZERO).attempts(2);
 
 fn caught<R>(f: impl FnOnce() -> R) -> Option<R> {
@@ -212,7 +202,7 @@ fn caught<R>(f: impl FnOnce() -> R) -> Option<R> {
 fn check(kind: Kind, ending: Ending, first: Adapter, second: Adapter) {
     let case = format!("{kind:?} {ending:?} {first:?} {second:?}");
     let world = World::new(kind, ending);
-    let mut chain = Probe::new(world.chain(first, second));
+    let mut chain = ByHand::new(world.chain(first, second));
     let task = chain.task();
     let retries = [first, second].iter().filter(|adapter| **adapter == Retry).count() as u32;
     let (made, polls, outcome) = expected(kind, ending, retries);
@@ -247,7 +237,7 @@ fn check(kind: Kind, ending: Ending, first: Adapter, second: Adapter) {
         (Some(Poll::Ready(Ok(Err(())))), _) => Outcome::Failed,
         (Some(Poll::Ready(Err(_))), _) => Outcome::Aborted,
     };
-    let counted = (world.drops.made(), world.polls.load(Ordering::SeqCst), came_out);
+    let counted = (world.drops.made(), world.polls.get(), came_out);
     assert_eq!(counted, (made, polls, outcome), "{case}");
     if ending == Forgotten && pending {
         assert_eq!(world.drops.dropped(), 0, "{case}");
@@ -256,7 +246,7 @@ fn check(kind: Kind, ending: Ending, first: Adapter, second: Adapter) {
     assert_eq!(world.drops.dropped(), made, "drops: {case}");
     assert_eq!(task.wakers(), 0, "wakers: {case}");
     assert_eq!((world.limit.active(), world.limit.waiting()), (0, 0), "permits: {case}");
-    assert_eq!((world.scope.members(), world.alarms.live()), (0, 0), "members, alarms: {case}");
+    assert_eq!((world.scope.members(), world.timer.live()), (0, 0), "members, alarms: {case}");
 }
 
 #[test]

@@ -2,38 +2,37 @@
 //! holds up nobody else.
 
 mod executors;
-mod fixtures;
+mod support;
 
-use std::{future::pending, mem, sync::Arc, task::Poll, time::Duration};
+use std::{future::pending, mem, sync::Arc, task::Poll};
 
-use fixtures::{Alarms, Drops, Probe, yield_now};
+use futures_lite::future::yield_now;
+use support::{ByHand, CountingTimer, Drops, MILLISECOND};
 use tenure::{AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Owner, Scope};
-
-const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// All that a chain may leave something in.
 struct World {
-    alarms: Alarms,
+    timer: CountingTimer,
     limit: Limit,
     scope: Scope,
     stop: AbortHandle,
     drops: Drops,
     /// Holds the only permit for the first polls.
-    holder: Option<Probe<'static, Result<(), Aborted>>>,
+    holder: Option<ByHand<'static, Result<(), Aborted>>>,
 }
 
-type Chain = Probe<'static, Result<Result<u32, &'static str>, Aborted>>;
+type Chain = ByHand<'static, Result<Result<u32, &'static str>, Aborted>>;
 
 impl World {
     fn new(permits: usize) -> Self {
-        let (alarms, limit) = (Alarms::default(), Limit::new(permits));
-        let scope = Scope::builder("scope").timer(alarms.clone()).build();
-        let holder = pending().limit(&limit).with_timer(alarms.clone());
+        let (timer, limit) = (CountingTimer::default(), Limit::new(permits));
+        let scope = Scope::builder("scope").timer(timer.clone()).build();
+        let holder = pending().limit(&limit).with_timer(timer.clone());
         Self {
-            holder: Some(Probe::polled(holder)),
+            holder: Some(ByHand::polled(holder)),
             stop: AbortHandle::new(),
             drops: Drops::default(),
-            alarms,
+            timer,
             limit,
             scope,
         }
@@ -43,9 +42,7 @@ impl World {
     fn chain(&self) -> Chain {
         let drops = self.drops.clone();
         let attempt = move |owner: Owner| {
-            let token = drops.token();
-            async move {
-                let _token = token;
+            drops.of(async move {
                 let mut told = owner.aborted();
                 assert!(futures::poll!(&mut told).is_pending());
                 yield_now().await;
@@ -54,7 +51,7 @@ impl World {
                     2 => Err("down"),
                     attempt => Ok(attempt),
                 }
-            }
+            })
         };
         let chain = attempt
             .with_timeout(20 * MILLISECOND)
@@ -64,7 +61,7 @@ impl World {
             .with_abort(&self.stop)
             .named("chain")
             .try_in_scope(&self.scope);
-        Probe::new(chain)
+        ByHand::new(chain)
     }
 
     /// Polls `chain` up to `polls` times, and tells how often it did.
@@ -77,7 +74,7 @@ impl World {
             if polled == 1 {
                 self.holder = None;
             }
-            self.alarms.advance(5 * MILLISECOND);
+            self.timer.advance(5 * MILLISECOND);
         }
         polls
     }
@@ -106,17 +103,17 @@ fn a_chain_dropped_after_any_poll_leaves_nothing() {
 
         world.holder = None;
         // The limit's own alarm is not cancelled, it rings in vain.
-        world.alarms.advance(MILLISECOND);
-        assert_eq!(world.alarms.live(), 0, "alarms after {polls}");
+        world.timer.advance(MILLISECOND);
+        assert_eq!(world.timer.live(), 0, "alarms after {polls}");
         assert_eq!(task.wakers(), 0, "wakers after {polls}");
         assert_eq!(world.drops.live(), 0, "futures after {polls}");
         assert_eq!((world.limit.active(), world.limit.waiting()), (0, 0), "permits after {polls}");
         assert_eq!(world.scope.members(), 0, "members after {polls}");
         assert!(!world.stop.is_aborted() && !world.scope.is_aborted());
 
-        Probe::new(world.scope.close()).ready();
+        ByHand::new(world.scope.close()).ready();
         assert_eq!(Arc::strong_count(&members), 1);
-        assert_eq!(Probe::new(async { 1 }.limit(&world.limit)).ready().unwrap(), 1);
+        assert_eq!(ByHand::new(async { 1 }.limit(&world.limit)).ready().unwrap(), 1);
     }
 }
 
@@ -132,8 +129,8 @@ fn a_chain_aborted_after_any_poll_leaves_nothing_at_its_verdict() {
 
         // The chain itself is still there.
         world.holder = None;
-        world.alarms.advance(MILLISECOND);
-        assert_eq!(world.alarms.live(), 0, "alarms after {polls}");
+        world.timer.advance(MILLISECOND);
+        assert_eq!(world.timer.live(), 0, "alarms after {polls}");
         assert_eq!(chain.wakers(), 0, "wakers after {polls}");
         assert_eq!((world.drops.made(), world.drops.live()), (before, 0), "futures after {polls}");
         assert_eq!((world.limit.active(), world.limit.waiting()), (0, 0), "permits after {polls}");
@@ -148,7 +145,7 @@ fn a_chain_forgotten_after_any_poll_holds_up_nobody_else() {
     for polls in 0..World::all(2) {
         let mut world = World::new(2);
         let mut chain = world.chain();
-        let mut sibling = Probe::polled(pending::<()>().in_scope(&world.scope));
+        let mut sibling = ByHand::polled(pending::<()>().in_scope(&world.scope));
         world.drive(&mut chain, polls);
         let holds = world.limit.active() - usize::from(world.holder.is_some());
         mem::forget(chain);
@@ -156,26 +153,26 @@ fn a_chain_forgotten_after_any_poll_holds_up_nobody_else() {
         assert_eq!(world.limit.active(), holds);
 
         let mut other =
-            Probe::new(async { 1 }.limit(&world.limit).with_timer(world.alarms.clone()));
+            ByHand::new(async { 1 }.limit(&world.limit).with_timer(world.timer.clone()));
         assert_eq!(other.ready().unwrap(), 1, "after {polls}");
         world.scope.abort("stop");
         assert_eq!(sibling.ready().unwrap_err().to_string(), "stop (in `scope`)");
-        let close = world.scope.close().with_timeout(MILLISECOND).with_timer(world.alarms.clone());
-        let mut close = Probe::polled(close);
-        world.alarms.advance(MILLISECOND);
+        let close = world.scope.close().with_timeout(MILLISECOND).with_timer(world.timer.clone());
+        let mut close = ByHand::polled(close);
+        world.timer.advance(MILLISECOND);
         assert!(close.ready().unwrap_err().is_timeout(), "it waits for its member");
     }
 }
 
 #[test]
 fn one_forgotten_while_it_waits_is_passed_over() {
-    let (alarms, limit) = (Alarms::default(), Limit::new(1));
-    let waits = || Probe::polled(pending::<()>().limit(&limit).with_timer(alarms.clone()));
+    let (timer, limit) = (CountingTimer::default(), Limit::new(1));
+    let waits = || ByHand::polled(pending::<()>().limit(&limit).with_timer(timer.clone()));
     let holder = waits();
     mem::forget(waits());
-    let mut next = Probe::polled(async { 1 }.limit(&limit).with_timer(alarms.clone()));
+    let mut next = ByHand::polled(async { 1 }.limit(&limit).with_timer(timer.clone()));
     drop(holder);
-    alarms.advance(MILLISECOND);
+    timer.advance(MILLISECOND);
     assert_eq!(next.wakes(), 1);
     assert_eq!(next.ready().unwrap(), 1);
 }
@@ -185,13 +182,11 @@ executors::on_every_executor! {
         let (limit, scope, drops) = (Limit::new(2), Scope::new("scope"), Drops::default());
         let tasks: Vec<_> = (0..200)
             .map(|n| {
-                let token = drops.token();
-                let work = async move {
-                    let _token = token;
+                let work = drops.of(async move {
                     for _ in 0..n % 5 {
                         yield_now().await;
                     }
-                };
+                });
                 let mut chain = Box::pin(work.limit(&limit).in_scope(&scope));
                 executor.spawn(async move {
                     for _ in 0..n % 7 {

@@ -1,13 +1,9 @@
 //! Handles form a lattice: an abort goes down, never up, and the first reason wins for good.
 
 mod executors;
+mod support;
 
-use std::{
-    future::Future,
-    pin::pin,
-    task::{Context, Waker},
-};
-
+use support::poll_once;
 use tenure::{AbortHandle, AbortReason, abort::Position};
 
 fn said(handle: &AbortHandle) -> Option<String> {
@@ -185,6 +181,5 @@ executors::on_every_executor! {
 fn a_waiter_that_came_after_the_abort_is_ready_at_once() {
     let handle = AbortHandle::new();
     handle.abort("early");
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(pin!(handle.aborted()).poll(&mut cx).is_ready());
+    assert!(poll_once(handle.aborted()).is_ready());
 }

@@ -1,34 +1,22 @@
 //! The lattice is sound whatever a waker or a callback does: it may panic, abort, register, drop and
 //! come back in.
 
+mod support;
+
 use std::{
-    future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Wake, Waker},
+    sync::{Arc, Mutex},
+    task::Waker,
 };
 
-use tenure::{AbortHandle, abort::WaitAborted};
+use support::{Count, on_wake, panic_of, poll_once, poll_with};
+use tenure::{AbortHandle, Aborted, abort::WaitAborted};
 
-/// A waker that does what it is told to.
-struct Calls<F>(F);
-
-impl<F: Fn() + Send + Sync + 'static> Wake for Calls<F> {
-    fn wake(self: Arc<Self>) {
-        (self.0)();
-    }
-}
-
-fn waker(f: impl Fn() + Send + Sync + 'static) -> Waker {
-    Waker::from(Arc::new(Calls(f)))
-}
-
-fn add(count: &AtomicUsize, n: usize) {
-    count.fetch_add(n, Ordering::SeqCst);
+/// A waker that counts its wakes.
+fn adds_to(woken: &Count) -> Waker {
+    let woken = woken.clone();
+    on_wake(move || {
+        woken.add();
+    })
 }
 
 /// Eight waiters, one of which has a waker of its own.
@@ -36,15 +24,14 @@ fn among_siblings(
     handle: &AbortHandle,
     place: usize,
     odd: &Waker,
-    woken: &Arc<AtomicUsize>,
+    woken: &Count,
 ) -> Vec<WaitAborted> {
     (0..8)
         .map(|sibling| {
-            let count = woken.clone();
-            let even = waker(move || add(&count, 1));
+            let even = adds_to(woken);
             let mut waiting = handle.child().aborted();
             let chosen = if sibling == place { odd } else { &even };
-            assert!(Pin::new(&mut waiting).poll(&mut Context::from_waker(chosen)).is_pending());
+            assert!(poll_with(&mut waiting, chosen).is_pending());
             waiting
         })
         .collect()
@@ -53,17 +40,16 @@ fn among_siblings(
 #[test]
 fn a_waker_that_panics_at_any_place_leaves_no_sibling_asleep() {
     for place in 0..8 {
-        let woken = Arc::new(AtomicUsize::new(0));
+        let woken = Count::default();
         let handle = AbortHandle::new();
-        let odd = waker(move || panic!("waker {place}"));
+        let odd = on_wake(move || panic!("waker {place}"));
         let waiting = among_siblings(&handle, place, &odd, &woken);
 
-        let panic = catch_unwind(AssertUnwindSafe(|| handle.abort("now"))).unwrap_err();
-        assert_eq!(*panic.downcast::<String>().unwrap(), format!("waker {place}"));
-        assert_eq!(woken.load(Ordering::SeqCst), 7);
+        let panic = panic_of(|| handle.abort("now"));
+        assert_eq!(panic.downcast_ref(), Some(&format!("waker {place}")));
+        assert_eq!(woken.get(), 7);
         for mut waiting in waiting {
-            let mut cx = Context::from_waker(Waker::noop());
-            assert!(Pin::new(&mut waiting).poll(&mut cx).is_ready());
+            assert!(poll_once(&mut waiting).is_ready());
         }
     }
 }
@@ -71,23 +57,22 @@ fn a_waker_that_panics_at_any_place_leaves_no_sibling_asleep() {
 #[test]
 fn a_waker_may_come_back_in_by_every_method() {
     for place in 0..8 {
-        let woken = Arc::new(AtomicUsize::new(0));
+        let woken = Count::default();
         let handle = AbortHandle::new();
         let (inside, called) = (handle.clone(), woken.clone());
-        let odd = waker(move || {
+        let odd = on_wake(move || {
             assert!(inside.is_aborted() && inside.check().is_err() && inside.reason().is_some());
             assert!(!inside.abort("again"));
             let _ = format!("{inside:?}");
             let below = inside.child() | inside.join(&inside).meet(&inside);
             assert!(below.is_aborted());
-            let mut cx = Context::from_waker(Waker::noop());
-            assert!(pin!(below.aborted()).poll(&mut cx).is_ready());
+            assert!(poll_once(below.aborted()).is_ready());
             drop(inside.on_abort(|_| {}));
-            called.fetch_add(1, Ordering::SeqCst);
+            called.add();
         });
         let waiting = among_siblings(&handle, place, &odd, &woken);
         handle.abort("now");
-        assert_eq!(woken.load(Ordering::SeqCst), 8);
+        assert_eq!(woken.get(), 8);
         drop(waiting);
     }
 }
@@ -97,8 +82,8 @@ fn a_waker_that_drops_its_siblings_waiters_does_no_harm() {
     let handle = AbortHandle::new();
     let siblings: Arc<Mutex<Vec<WaitAborted>>> = Arc::default();
     let inside = siblings.clone();
-    let odd = waker(move || drop(std::mem::take(&mut *inside.lock().unwrap())));
-    let waiting = among_siblings(&handle, 0, &odd, &Arc::default());
+    let odd = on_wake(move || drop(std::mem::take(&mut *inside.lock().unwrap())));
+    let waiting = among_siblings(&handle, 0, &odd, &Count::default());
     *siblings.lock().unwrap() = waiting;
     handle.abort("now");
     assert!(siblings.lock().unwrap().is_empty());
@@ -109,9 +94,9 @@ fn whoever_is_woken_sees_all_below_aborted() {
     let handle = AbortHandle::new();
     let deep = handle.child().child().child();
     let seen = deep.clone();
-    let first = waker(move || assert!(seen.is_aborted()));
+    let first = on_wake(move || assert!(seen.is_aborted()));
     let mut waiting = handle.aborted();
-    assert!(Pin::new(&mut waiting).poll(&mut Context::from_waker(&first)).is_pending());
+    assert!(poll_with(&mut waiting, &first).is_pending());
     assert!(handle.abort("now"));
 }
 
@@ -119,25 +104,29 @@ fn whoever_is_woken_sees_all_below_aborted() {
 fn callbacks_may_abort_drop_register_and_panic() {
     let handle = AbortHandle::new();
     let other = AbortHandle::new();
-    let ran = Arc::new(AtomicUsize::new(0));
+    let ran = Count::default();
+    let adds = |ran: &Count, n| {
+        let ran = ran.clone();
+        move |_: &Aborted| {
+            ran.add_all(n);
+        }
+    };
 
-    let (inside, passed_on, count) = (handle.clone(), other.clone(), ran.clone());
+    let (inside, passed_on, count) = (handle.clone(), other.clone(), adds(&ran, 1));
     handle
         .on_abort(move |aborted| {
             assert_eq!(aborted.to_string(), "now");
             passed_on.abort("passed on");
-            inside.on_abort(move |_| add(&count, 1)).detach();
+            inside.on_abort(count).detach();
         })
         .detach();
     handle.on_abort(|_| panic!("callback")).detach();
-    let count = ran.clone();
-    let kept = handle.on_abort(move |_| add(&count, 10));
-    let count = ran.clone();
-    drop(handle.on_abort(move |_| add(&count, 100)));
+    let kept = handle.on_abort(adds(&ran, 10));
+    drop(handle.on_abort(adds(&ran, 100)));
 
-    let panic = catch_unwind(AssertUnwindSafe(|| handle.abort("now"))).unwrap_err();
-    assert_eq!(*panic.downcast::<&str>().unwrap(), "callback");
-    assert_eq!(ran.load(Ordering::SeqCst), 11, "one taken back, the others each once");
+    let panic = panic_of(|| handle.abort("now"));
+    assert_eq!(panic.downcast_ref(), Some(&"callback"));
+    assert_eq!(ran.get(), 11, "one taken back, the others each once");
     assert!(other.is_aborted());
     drop(kept);
 }
@@ -153,17 +142,16 @@ fn a_callback_of_an_aborted_handle_runs_at_once() {
 
 #[test]
 fn a_waker_replaced_by_another_is_dropped_and_not_woken() {
-    let woken = Arc::new(AtomicUsize::new(0));
-    let count = woken.clone();
-    let old = waker(move || panic!("the old waker was woken"));
-    let new = waker(move || add(&count, 1));
+    let woken = Count::default();
+    let old = on_wake(move || panic!("the old waker was woken"));
+    let new = adds_to(&woken);
 
     let handle = AbortHandle::new();
     let mut waiting = handle.aborted();
-    assert!(Pin::new(&mut waiting).poll(&mut Context::from_waker(&old)).is_pending());
-    assert!(Pin::new(&mut waiting).poll(&mut Context::from_waker(&new)).is_pending());
+    assert!(poll_with(&mut waiting, &old).is_pending());
+    assert!(poll_with(&mut waiting, &new).is_pending());
     handle.abort("now");
-    assert_eq!(woken.load(Ordering::SeqCst), 1);
+    assert_eq!(woken.get(), 1);
 }
 
 struct PanicsOnDrop;

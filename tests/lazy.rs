@@ -3,29 +3,21 @@
 mod support;
 
 use std::{
-    future::{Future, pending, ready},
-    pin::pin,
-    task::{Context, Poll, Waker},
+    future::{pending, ready},
+    task::Poll,
     time::Duration,
 };
 
 use allocation_counter::measure;
-use support::{ByHand, CountingTimer};
+use support::{ByHand, CountingTimer, SECOND, poll_once};
 use tenure::{
     AbortHandle, Backoff, Limit, OwnedFuture, Owner, Scope,
     time::{Instant, TimerHandle},
 };
 
-const SECOND: Duration = Duration::from_secs(1);
-
 /// How many allocations this thread makes while `f` runs.
 fn allocations(f: impl FnOnce()) -> u64 {
     measure(f).count_total
-}
-
-/// Polls a chain once, on the stack.
-fn poll_once<F: Future>(chain: F) -> Poll<F::Output> {
-    pin!(chain).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 fn answer() -> std::future::Ready<Result<u32, &'static str>> {

@@ -1,21 +1,20 @@
 //! One that waits and isn't polled holds up nobody.
 
 mod executors;
-mod fixtures;
+mod support;
 
 use std::{
     future::{Future, pending},
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll, Waker},
-    time::Duration,
+    task::Poll,
 };
 
-use fixtures::{Alarms, Probe, task};
+use futures_lite::future::yield_now;
+use support::{
+    ByHand, CountingTimer, MILLISECOND, NANOSECOND, on_wake, panic_of, poll_once, poll_with,
+};
 use tenure::{Aborted, Limit, OwnedFuture, time::TestClock};
-
-const MILLISECOND: Duration = Duration::from_millis(1);
 
 type Waiting = Pin<Box<dyn Future<Output = Result<(), Aborted>> + Send>>;
 
@@ -27,7 +26,7 @@ fn waiting(limit: &Limit, clock: &TestClock) -> Waiting {
 /// Polled once and never again.
 fn abandoned(limit: &Limit, clock: &TestClock) -> Waiting {
     let mut waiting = waiting(limit, clock);
-    assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(poll_once(waiting.as_mut()).is_pending());
     waiting
 }
 
@@ -50,7 +49,7 @@ executors::on_every_executor! {
         let head = abandoned(&limit, &clock);
         let next = executor.spawn(clock.watch(async { 1 }.limit(&limit).with_timer(&clock)));
         while limit.waiting() < 2 {
-            fixtures::yield_now().await;
+            yield_now().await;
         }
         clock.watch(async { drop(holder) }).await;
         assert_eq!(next.await.unwrap(), 1);
@@ -64,7 +63,7 @@ executors::on_every_executor! {
         let dead: Vec<_> = (0..1_000).map(|_| abandoned(&limit, &clock)).collect();
         let live = executor.spawn(clock.watch(async { 1 }.limit(&limit).with_timer(&clock)));
         while limit.waiting() < 1_001 {
-            fixtures::yield_now().await;
+            yield_now().await;
         }
         clock.watch(async { drop(holder) }).await;
         assert_eq!(live.await.unwrap(), 1);
@@ -79,9 +78,9 @@ executors::on_every_executor! {
 fn third_gets_its_turn<'a, T>(
     mut make: impl FnMut() -> Pin<Box<dyn Future<Output = T> + 'a>>,
 ) -> bool {
-    let held = Probe::new(make()).ready();
-    let head = Probe::polled(make());
-    let mut third = Probe::polled(make());
+    let held = ByHand::new(make()).ready();
+    let head = ByHand::polled(make());
+    let mut third = ByHand::polled(make());
     drop(held);
     let woken = third.wakes() > 0 && third.run().is_ready();
     drop(head);
@@ -103,12 +102,12 @@ fn what_others_offer_hangs_in_the_same_shape() {
     assert!(!third_gets_its_turn(|| Box::pin(futures.lock())));
 }
 
-fn probe<'a>(limit: &Limit, clock: &TestClock) -> Probe<'a, Result<(), Aborted>> {
-    Probe::new(waiting(limit, clock))
+fn probe<'a>(limit: &Limit, clock: &TestClock) -> ByHand<'a, Result<(), Aborted>> {
+    ByHand::new(waiting(limit, clock))
 }
 
-fn polled<'a>(limit: &Limit, clock: &TestClock) -> Probe<'a, Result<(), Aborted>> {
-    Probe::polled(waiting(limit, clock))
+fn polled<'a>(limit: &Limit, clock: &TestClock) -> ByHand<'a, Result<(), Aborted>> {
+    ByHand::polled(waiting(limit, clock))
 }
 
 #[test]
@@ -116,12 +115,12 @@ fn the_next_is_woken_after_one_window_and_not_before() {
     let (clock, limit) = (TestClock::new(), Limit::new(1));
     let holder = polled(&limit, &clock);
     let row: Vec<_> = (0..4).map(|_| polled(&limit, &clock)).collect();
-    let wakes = || row.iter().map(Probe::wakes).collect::<Vec<_>>();
+    let wakes = || row.iter().map(ByHand::wakes).collect::<Vec<_>>();
     drop(holder);
     assert_eq!(wakes(), [1, 0, 0, 0]);
-    clock.advance(MILLISECOND - Duration::from_nanos(1));
+    clock.advance(MILLISECOND - NANOSECOND);
     assert_eq!(wakes(), [1, 0, 0, 0]);
-    clock.advance(Duration::from_nanos(1));
+    clock.advance(NANOSECOND);
     assert_eq!(wakes(), [1, 1, 1, 0], "twice as many as in the window before");
     clock.advance(MILLISECOND);
     assert_eq!(wakes(), [1, 1, 1, 1]);
@@ -203,35 +202,35 @@ fn a_dead_head_does_not_keep_its_permit_while_others_are_busy() {
 
 #[test]
 fn an_uncontended_limit_sets_no_alarm() {
-    let (alarms, limit) = (Alarms::default(), Limit::new(2));
+    let (timer, limit) = (CountingTimer::default(), Limit::new(2));
     for _ in 0..100 {
-        let mut job = Probe::new(async {}.limit(&limit).with_timer(alarms.clone()));
+        let mut job = ByHand::new(async {}.limit(&limit).with_timer(timer.clone()));
         job.ready().unwrap();
     }
     let holders =
-        [(); 2].map(|()| Probe::polled(pending::<()>().limit(&limit).with_timer(alarms.clone())));
+        [(); 2].map(|()| ByHand::polled(pending::<()>().limit(&limit).with_timer(timer.clone())));
     drop(holders);
-    assert_eq!(alarms.set(), 0);
+    assert_eq!(timer.set(), 0);
 }
 
 #[test]
 fn a_busy_limit_has_one_alarm_at_most() {
-    let (alarms, limit) = (Alarms::default(), Limit::new(2));
-    let stuck = || Probe::polled(pending::<()>().limit(&limit).with_timer(alarms.clone()));
+    let (timer, limit) = (CountingTimer::default(), Limit::new(2));
+    let stuck = || ByHand::polled(pending::<()>().limit(&limit).with_timer(timer.clone()));
     let mut row: Vec<_> = (0..1_000).map(|_| stuck()).collect();
-    assert_eq!(alarms.set(), 0, "no permit is free");
+    assert_eq!(timer.set(), 0, "no permit is free");
     for _ in 0..400 {
         row.remove(0);
         row.iter_mut().take(2).for_each(|probe| assert!(probe.poll().is_pending()));
-        assert!(alarms.live() <= 1);
+        assert!(timer.live() <= 1);
     }
-    assert_eq!(alarms.set(), 1, "one a window, not one a release");
-    alarms.advance(MILLISECOND);
-    assert!(alarms.live() <= 1);
+    assert_eq!(timer.set(), 1, "one a window, not one a release");
+    timer.advance(MILLISECOND);
+    assert!(timer.live() <= 1);
     row.clear();
-    alarms.advance(MILLISECOND);
-    alarms.advance(MILLISECOND);
-    assert_eq!(alarms.live(), 0);
+    timer.advance(MILLISECOND);
+    timer.advance(MILLISECOND);
+    assert_eq!(timer.live(), 0);
 }
 
 #[test]
@@ -239,12 +238,12 @@ fn a_waker_that_panics_loses_no_permit() {
     let (clock, limit) = (TestClock::new(), Limit::new(2));
     let holders = [polled(&limit, &clock), polled(&limit, &clock)];
     let mut hostile = probe(&limit, &clock);
-    assert!(hostile.poll_with(&task(|| panic!("waker"))).is_pending());
+    assert!(hostile.poll_with(&on_wake(|| panic!("waker"))).is_pending());
     let mut next = polled(&limit, &clock);
     let mut after = polled(&limit, &clock);
 
     let [first, second] = holders;
-    let panic = catch_unwind(AssertUnwindSafe(|| drop(first))).unwrap_err();
+    let panic = panic_of(|| drop(first));
     assert_eq!(panic.downcast_ref(), Some(&"waker"));
     drop(second);
     assert_eq!(next.wakes(), 1);
@@ -263,10 +262,9 @@ fn a_waker_may_drop_another_that_waits() {
     let (clock, limit) = (TestClock::new(), Limit::new(1));
     let holder = polled(&limit, &clock);
     let mut head = probe(&limit, &clock);
-    let other = Mutex::new(None);
-    let other = Arc::new(other);
+    let other = Arc::new(Mutex::new(None));
     let victim = other.clone();
-    let dropping = task(move || drop(victim.lock().unwrap().take()));
+    let dropping = on_wake(move || drop(victim.lock().unwrap().take()));
     assert!(head.poll_with(&dropping).is_pending());
     *other.lock().unwrap() = Some(abandoned(&limit, &clock));
     let last = polled(&limit, &clock);
@@ -302,20 +300,20 @@ fn a_waker_may_poll_inline() {
     let holder = polled(&limit, &clock);
     let row = Arc::new(Mutex::new(Vec::<Waiting>::new()));
     let polling = row.clone();
-    let inline = task(move || {
+    let inline = on_wake(move || {
         // Each one that enters ends at once, which wakes the next from inside this very wake-up.
         let Some(mut woken) = polling.lock().unwrap().pop() else { return };
-        assert!(woken.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(poll_once(woken.as_mut()).is_pending());
         drop(woken);
     });
     let mut made: Vec<_> = (0..50).map(|_| waiting(&limit, &clock)).collect();
     for waiting in &mut made {
-        assert!(waiting.as_mut().poll(&mut Context::from_waker(&inline)).is_pending());
+        assert!(poll_with(waiting.as_mut(), &inline).is_pending());
     }
     made.reverse();
     *row.lock().unwrap() = made;
     drop(holder);
     assert!(row.lock().unwrap().is_empty());
     assert_eq!((limit.active(), limit.waiting()), (0, 0));
-    assert_eq!(Probe::new(async { 1 }.limit(&limit)).poll().map(Result::unwrap), Poll::Ready(1));
+    assert_eq!(ByHand::new(async { 1 }.limit(&limit)).poll().map(Result::unwrap), Poll::Ready(1));
 }

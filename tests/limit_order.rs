@@ -1,23 +1,20 @@
 //! A limit lets in so many at once, first come, first served, and no way out keeps a permit.
 
 mod executors;
-mod fixtures;
+mod support;
 
 use std::{
     future::pending,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
-use fixtures::{Drops, Probe, yield_now};
 use futures::channel::oneshot;
+use futures_lite::future::yield_now;
+use support::{ByHand, Count, Drops, Log, SECOND, panic_of};
 use tenure::{AbortHandle, Aborted, Backoff, Limit, OwnedFuture, time::TestClock};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// How many are inside, and how many ever were.
 #[derive(Default)]
@@ -67,12 +64,12 @@ executors::on_every_executor! {
         while limit.active() < 1 {
             yield_now().await;
         }
-        let order = Arc::new(Mutex::new(Vec::new()));
+        let order = Log::default();
         let mut tasks = Vec::new();
         for n in 0..100 {
             let order = order.clone();
             let noted = async move {
-                order.lock().unwrap().push(n);
+                order.note(n);
                 yield_now().await;
             };
             tasks.push(executor.spawn(noted.limit(&limit).with_timer(&clock)));
@@ -85,7 +82,7 @@ executors::on_every_executor! {
         for task in tasks {
             task.await.unwrap();
         }
-        assert!(order.lock().unwrap().iter().copied().eq(0..100));
+        assert!(order.all().into_iter().eq(0..100));
     }
 
     async fn clones_share_their_permits(executor: Executor) {
@@ -104,8 +101,8 @@ executors::on_every_executor! {
     }
 }
 
-fn waiter<'a>(limit: &Limit, clock: &TestClock) -> Probe<'a, Result<(), Aborted>> {
-    Probe::new(pending().limit(limit).with_timer(clock))
+fn waiter<'a>(limit: &Limit, clock: &TestClock) -> ByHand<'a, Result<(), Aborted>> {
+    ByHand::new(pending().limit(limit).with_timer(clock))
 }
 
 fn counts(limit: &Limit) -> (usize, usize) {
@@ -143,7 +140,7 @@ fn a_newcomer_does_not_overtake() {
     drop(holder);
     assert_eq!(first.wakes(), 1);
 
-    let mut newcomer = Probe::new(async {}.limit(&limit).with_timer(&clock));
+    let mut newcomer = ByHand::new(async {}.limit(&limit).with_timer(&clock));
     assert!(newcomer.poll().is_pending(), "the permit is free, but it was offered to another");
     assert_eq!(counts(&limit), (0, 2));
     assert!(first.poll().is_pending());
@@ -157,10 +154,10 @@ fn a_newcomer_does_not_overtake() {
 #[test]
 fn the_permit_is_free_at_ready_though_the_future_is_kept() {
     let limit = Limit::new(1);
-    let mut done = Probe::new(async { 7 }.limit(&limit).with_timeout(SECOND));
+    let mut done = ByHand::new(async { 7 }.limit(&limit).with_timeout(SECOND));
     assert_eq!(done.ready().unwrap(), 7);
     assert_eq!(limit.active(), 0);
-    let mut next = Probe::new(async { 8 }.limit(&limit));
+    let mut next = ByHand::new(async { 8 }.limit(&limit));
     assert_eq!(next.ready().unwrap(), 8);
     drop(done);
     assert_eq!(counts(&limit), (0, 0));
@@ -169,15 +166,9 @@ fn the_permit_is_free_at_ready_though_the_future_is_kept() {
 #[test]
 fn the_permit_is_free_after_an_abort_a_timeout_and_a_drop() {
     let (clock, limit, drops) = (TestClock::new(), Limit::new(1), Drops::default());
-    let stuck = || {
-        let token = drops.token();
-        async move {
-            let _token = token;
-            pending::<()>().await
-        }
-    };
+    let stuck = || drops.of(pending::<()>());
     let stop = AbortHandle::new();
-    let mut aborted = Probe::polled(stuck().limit(&limit).with_abort(&stop));
+    let mut aborted = ByHand::polled(stuck().limit(&limit).with_abort(&stop));
     assert_eq!(counts(&limit), (1, 0));
     stop.abort("stop");
     assert_eq!(aborted.wakes(), 1);
@@ -185,18 +176,18 @@ fn the_permit_is_free_after_an_abort_a_timeout_and_a_drop() {
     assert_eq!((counts(&limit), drops.live()), ((0, 0), 0), "after an abort");
 
     let late = stuck().limit(&limit).with_timeout(SECOND).with_timer(&clock);
-    let mut late = Probe::polled(late);
+    let mut late = ByHand::polled(late);
     clock.advance(SECOND);
     assert!(late.ready().unwrap_err().is_timeout());
     assert_eq!((counts(&limit), drops.live()), ((0, 0), 0), "after a timeout outside");
 
     let late = stuck().with_timeout(SECOND).limit(&limit).with_timer(&clock);
-    let mut late = Probe::polled(late);
+    let mut late = ByHand::polled(late);
     clock.advance(SECOND);
     assert!(late.ready().unwrap_err().is_timeout());
     assert_eq!((counts(&limit), drops.live()), ((0, 0), 0), "after a timeout inside");
 
-    let half_way = Probe::polled(stuck().limit(&limit));
+    let half_way = ByHand::polled(stuck().limit(&limit));
     assert_eq!(counts(&limit), (1, 0));
     drop(half_way);
     assert_eq!((counts(&limit), drops.live()), ((0, 0), 0), "after a drop");
@@ -204,13 +195,13 @@ fn the_permit_is_free_after_an_abort_a_timeout_and_a_drop() {
 
 #[test]
 fn what_ran_is_gone_before_its_permit_is_free() {
-    struct Sees(Limit, Arc<AtomicUsize>);
+    struct Sees(Limit, Count);
     impl Drop for Sees {
         fn drop(&mut self) {
-            self.1.fetch_add(self.0.active(), Ordering::SeqCst);
+            self.1.add_all(self.0.active());
         }
     }
-    let (limit, seen, stop) = (Limit::new(1), Arc::new(AtomicUsize::new(0)), AbortHandle::new());
+    let (limit, seen, stop) = (Limit::new(1), Count::default(), AbortHandle::new());
     let stuck = || {
         let sees = Sees(limit.clone(), seen.clone());
         async move {
@@ -219,28 +210,28 @@ fn what_ran_is_gone_before_its_permit_is_free() {
         }
     };
     let scope = tenure::Scope::new("scope");
-    drop(Probe::polled(stuck().limit(&limit)));
-    assert_eq!(seen.load(Ordering::SeqCst), 1, "dropped");
+    drop(ByHand::polled(stuck().limit(&limit)));
+    assert_eq!(seen.get(), 1, "dropped");
 
-    let mut by_handle = Probe::polled(stuck().with_abort(&stop).limit(&limit));
+    let mut by_handle = ByHand::polled(stuck().with_abort(&stop).limit(&limit));
     stop.abort("stop");
     by_handle.ready().unwrap_err();
-    assert_eq!(seen.load(Ordering::SeqCst), 2, "aborted by a handle");
+    assert_eq!(seen.get(), 2, "aborted by a handle");
 
-    let mut by_scope = Probe::polled(stuck().in_scope(&scope).limit(&limit));
+    let mut by_scope = ByHand::polled(stuck().in_scope(&scope).limit(&limit));
     scope.abort("stop");
     by_scope.ready().unwrap_err();
-    assert_eq!(seen.load(Ordering::SeqCst), 3, "aborted by its scope");
+    assert_eq!(seen.get(), 3, "aborted by its scope");
 }
 
 #[test]
 fn the_permit_is_free_after_a_panic() {
     let limit = Limit::new(1);
-    let mut panicking = Probe::new(async { panic!("oh no") }.limit(&limit));
-    catch_unwind(AssertUnwindSafe(|| panicking.poll())).unwrap_err();
+    let mut panicking = ByHand::new(async { panic!("oh no") }.limit(&limit));
+    panic_of(|| panicking.poll());
     drop(panicking);
     assert_eq!(counts(&limit), (0, 0));
-    Probe::new(async {}.limit(&limit)).ready().unwrap();
+    ByHand::new(async {}.limit(&limit)).ready().unwrap();
 }
 
 #[test]
@@ -249,9 +240,9 @@ fn who_waits_is_aborted_at_once_not_when_the_permit_comes() {
     let mut holder = waiter(&limit, &clock);
     assert!(holder.poll().is_pending());
     let waits = |handle| pending::<()>().limit(&limit).with_abort(handle).with_timer(&clock);
-    let mut row: Vec<_> = (0..10).map(|_| Probe::polled(waits(&stop))).collect();
+    let mut row: Vec<_> = (0..10).map(|_| ByHand::polled(waits(&stop))).collect();
     let mut late =
-        Probe::polled(pending::<()>().limit(&limit).with_timeout(SECOND).with_timer(&clock));
+        ByHand::polled(pending::<()>().limit(&limit).with_timeout(SECOND).with_timer(&clock));
     assert_eq!(counts(&limit), (1, 11));
     stop.abort("stop");
     for probe in &mut row {
@@ -269,9 +260,9 @@ fn one_that_is_dropped_passes_its_offer_on() {
     let mut row: Vec<_> = (0..4).map(|_| waiter(&limit, &clock)).collect();
     row.iter_mut().for_each(|probe| assert!(probe.poll().is_pending()));
     row.remove(0);
-    assert_eq!(row.iter().map(Probe::wakes).collect::<Vec<_>>(), [1, 0, 0]);
+    assert_eq!(row.iter().map(ByHand::wakes).collect::<Vec<_>>(), [1, 0, 0]);
     row.remove(1);
-    assert_eq!(row.iter().map(Probe::wakes).collect::<Vec<_>>(), [1, 0]);
+    assert_eq!(row.iter().map(ByHand::wakes).collect::<Vec<_>>(), [1, 0]);
     row.remove(0);
     assert_eq!(row[0].wakes(), 1, "at once, on a clock that stands still");
     assert!(row[0].poll().is_pending());
@@ -283,11 +274,10 @@ fn one_that_moves_to_another_task_is_woken_there() {
     let (clock, limit) = (TestClock::new(), Limit::new(1));
     let mut holder = waiter(&limit, &clock);
     assert!(holder.poll().is_pending());
-    let mut moved = Probe::polled(async { 5 }.limit(&limit).with_timer(&clock));
-    let behind = Probe::polled(pending::<()>().limit(&limit).with_timer(&clock));
+    let mut moved = ByHand::polled(async { 5 }.limit(&limit).with_timer(&clock));
+    let behind = ByHand::polled(pending::<()>().limit(&limit).with_timer(&clock));
     assert_eq!(moved.wakers(), 1);
-    moved.move_to_new_task();
-    assert!(moved.poll().is_pending());
+    assert!(moved.poll_elsewhere().is_pending());
     assert_eq!((moved.wakers(), counts(&limit)), (1, (1, 2)), "with its old place");
     drop(holder);
     assert_eq!((moved.wakes(), behind.wakes()), (1, 0));
@@ -301,12 +291,12 @@ fn the_order_of_retry_and_limit_says_whether_a_back_off_holds_the_permit() {
     let down = || async { Err::<(), _>("down") };
     let twice = Backoff::fixed(SECOND).attempts(2);
 
-    let mut gives_back = Probe::polled(down.limit(&limit).retry(twice).with_timer(&clock));
+    let mut gives_back = ByHand::polled(down.limit(&limit).retry(twice).with_timer(&clock));
     assert_eq!(counts(&limit), (0, 0));
     clock.advance(SECOND);
     assert_eq!(gives_back.ready().unwrap(), Err("down"));
 
-    let mut keeps = Probe::polled(down.retry(twice).limit(&limit).with_timer(&clock));
+    let mut keeps = ByHand::polled(down.retry(twice).limit(&limit).with_timer(&clock));
     assert_eq!(counts(&limit), (1, 0));
     clock.advance(SECOND);
     assert_eq!(keeps.ready().unwrap(), Err("down"));

@@ -3,15 +3,14 @@
 //! The two that can't be avoided, embassy-time's `.with_timeout` and backon's `.retry`, have a way
 //! out: `.owned()` first.
 
-use std::time::Duration;
+mod support;
 
+use support::SECOND;
 use tenure::{
     AbortHandle, Aborted, Backoff, Limit, Owned, OwnedFuture, Owner, Scope,
     operation::Operation,
     time::{Instant, TestClock},
 };
-
-const SECOND: Duration = Duration::from_secs(1);
 
 async fn fetch() -> Result<u8, Aborted> {
     Ok(7)

@@ -6,37 +6,34 @@ mod support;
 use std::{
     future::{pending, ready},
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex},
     task::Poll,
     time::Duration,
 };
 
 use futures::FutureExt;
-use support::{ByHand, Count};
+use support::{ByHand, Count, Log, SECOND, panic_quietly};
 use tenure::{
-    AbortHandle, AbortReason, Backoff, Owned, OwnedFuture, Owner, Scope,
+    AbortHandle, AbortReason, Aborted, Backoff, Owned, OwnedFuture, Owner, Scope,
     abort::Position,
     operation::Operation,
     time::{Instant, TestClock},
 };
 
-const SECOND: Duration = Duration::from_secs(1);
-
 /// Where a closure leaves its owner for the test to look at.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<Owner>>>);
+struct Seen(Log<Owner>);
 
 impl Seen {
     fn keep(&self, owner: &Owner) {
-        self.0.lock().unwrap().push(owner.clone());
+        self.0.note(owner.clone());
     }
 
     fn last(&self) -> Owner {
-        self.0.lock().unwrap().last().expect("it was never called").clone()
+        self.all().pop().expect("it was never called")
     }
 
     fn all(&self) -> Vec<Owner> {
-        self.0.lock().unwrap().clone()
+        self.0.all()
     }
 
     /// A closure that keeps its owner and hangs.
@@ -52,7 +49,9 @@ impl Seen {
 }
 
 /// Polls `chain` once and tells what its closure was told.
-fn owner_in<O: Operation>(chain: impl FnOnce(&Seen) -> Owned<O>) -> (Owner, ByHand<Owned<O>>) {
+fn owner_in<'a, O: Operation + 'a>(
+    chain: impl FnOnce(&Seen) -> Owned<O>,
+) -> (Owner, ByHand<'a, Result<O::Output, Aborted>>) {
     let seen = Seen::default();
     let mut chain = ByHand::new(chain(&seen));
     assert!(chain.poll().is_pending());
@@ -277,7 +276,7 @@ fn its_handle_aborts_when_the_run_panics() {
     let keep = seen.clone();
     let panics = move |owner: Owner| {
         keep.keep(&owner);
-        async { std::panic::resume_unwind(Box::new("not reported")) }
+        async { panic_quietly() }
     };
     let chain = AssertUnwindSafe(panics.with_timeout(SECOND)).catch_unwind();
     assert!(smol::block_on(chain.map(|caught: Result<Result<(), _>, _>| caught.is_err())));

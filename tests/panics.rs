@@ -1,24 +1,22 @@
 //! A panic anywhere ends what it must, and nothing else: no permit, no wake-up, no clean-up is lost.
 
 mod executors;
-mod fixtures;
+mod support;
 
 use std::{
-    any::Any,
     future::{Future, Ready, pending, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind, panic_any},
+    panic::{AssertUnwindSafe, panic_any},
     pin::Pin,
-    task::{Context, Poll},
+    task::Poll,
     time::Duration,
 };
 
-use fixtures::{Drops, Probe, task, yield_now};
 use futures::FutureExt;
+use futures_lite::future::yield_now;
+use support::{ByHand, Drops, SECOND, Token, message, on_wake, panic_of, poll_once};
 use tenure::{
     AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Scope, abort::AbortReason, time::TestClock,
 };
-
-const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Debug, PartialEq)]
 struct Payload(u32);
@@ -27,28 +25,12 @@ fn panicked(who: Option<&'static str>, message: &str) -> AbortReason {
     AbortReason::Panicked { who: who.map(Into::into), message: message.into() }
 }
 
-fn caught<R>(f: impl FnOnce() -> R) -> Box<dyn Any + Send> {
-    match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(_) => panic!("it did not panic"),
-        Err(panic) => panic,
-    }
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or(panic.downcast_ref::<&str>().copied()).expect("a message")
-}
-
 executors::on_every_executor! {
     async fn a_panic_ends_the_siblings_and_goes_on_in_whoever_waits(executor: Executor) {
         let (scope, limit, drops) = (Scope::new("scope"), Limit::new(8), Drops::default());
         let siblings: Vec<_> = (0..7)
             .map(|_| {
-                let token = drops.token();
-                let work = async move {
-                    let _token = token;
-                    pending::<()>().await
-                };
+                let work = drops.of(pending::<()>());
                 executor.spawn(work.limit(&limit).in_scope(&scope))
             })
             .collect();
@@ -90,15 +72,15 @@ fn leaves_nothing<T>(
     make: impl FnOnce(&Limit, &Scope) -> Pin<Box<dyn Future<Output = T>>>,
 ) {
     let (limit, scope) = (Limit::new(1), Scope::new("scope"));
-    let mut sibling = Probe::polled(pending::<()>().in_scope(&scope));
-    let mut chain = Probe::new(make(&limit, &scope));
-    let panic = caught(|| while chain.run().is_pending() {});
+    let mut sibling = ByHand::polled(pending::<()>().in_scope(&scope));
+    let mut chain = ByHand::new(make(&limit, &scope));
+    let panic = panic_of(|| while chain.run().is_pending() {});
     assert_eq!(message(&*panic), text);
     assert_eq!(sibling.ready().unwrap_err().reason(), &panicked(None, text));
     drop((chain, sibling));
     assert_eq!((limit.active(), limit.waiting(), scope.members()), (0, 0, 0));
-    assert_eq!(Probe::new(async { 1 }.limit(&limit)).ready().unwrap(), 1);
-    Probe::new(scope.close()).ready();
+    assert_eq!(ByHand::new(async { 1 }.limit(&limit)).ready().unwrap(), 1);
+    ByHand::new(scope.close()).ready();
 }
 
 #[test]
@@ -131,7 +113,7 @@ fn what_a_retry_asks_may_panic() {
 }
 
 /// Panics when it is dropped, and counts that.
-struct Grenade(#[allow(dead_code, reason = "counted when it is dropped")] fixtures::Token);
+struct Grenade(#[allow(dead_code, reason = "counted when it is dropped")] Token);
 
 impl Drop for Grenade {
     fn drop(&mut self) {
@@ -178,20 +160,20 @@ fn a_waker_that_panics_keeps_no_sibling_from_waking() {
     for hostile in 0..8 {
         let scope = Scope::new("scope");
         let mut members: Vec<_> =
-            (0..8).map(|_| Probe::new(pending::<()>().in_scope(&scope))).collect();
+            (0..8).map(|_| ByHand::new(pending::<()>().in_scope(&scope))).collect();
         for (n, member) in members.iter_mut().enumerate() {
             let polled = match n == hostile {
-                true => member.poll_with(&task(|| panic!("waker"))),
+                true => member.poll_with(&on_wake(|| panic!("waker"))),
                 false => member.poll(),
             };
             assert!(polled.is_pending());
         }
-        assert_eq!(message(&*caught(|| scope.abort("stop"))), "waker");
+        assert_eq!(message(&*panic_of(|| scope.abort("stop"))), "waker");
         for (n, mut member) in members.into_iter().enumerate() {
             assert_eq!(member.wakes(), usize::from(n != hostile));
             assert_eq!(member.ready().unwrap_err().to_string(), "stop (in `scope`)");
         }
-        Probe::new(scope.close()).ready();
+        ByHand::new(scope.close()).ready();
     }
 }
 
@@ -199,30 +181,30 @@ fn a_waker_that_panics_keeps_no_sibling_from_waking() {
 fn of_many_wakers_that_panic_the_first_one_is_heard() {
     let scope = Scope::new("scope");
     let mut members: Vec<_> =
-        (0..8).map(|_| Probe::new(pending::<()>().in_scope(&scope))).collect();
+        (0..8).map(|_| ByHand::new(pending::<()>().in_scope(&scope))).collect();
     for (n, member) in members.iter_mut().enumerate() {
-        assert!(member.poll_with(&task(move || panic_any(n))).is_pending());
+        assert!(member.poll_with(&on_wake(move || panic_any(n))).is_pending());
     }
-    assert_eq!(caught(|| scope.abort("stop")).downcast_ref(), Some(&0_usize));
+    assert_eq!(panic_of(|| scope.abort("stop")).downcast_ref(), Some(&0_usize));
     assert!(!scope.abort("again"));
 }
 
 #[test]
 fn a_waker_that_panics_does_not_replace_the_panic_of_a_child() {
     let scope = Scope::new("scope");
-    let mut hostile = Probe::new(pending::<()>().in_scope(&scope));
-    assert!(hostile.poll_with(&task(|| panic!("waker"))).is_pending());
-    let mut child = Probe::new(async { panic!("child") }.in_scope(&scope));
-    assert_eq!(message(&*caught(|| child.poll())), "child");
+    let mut hostile = ByHand::new(pending::<()>().in_scope(&scope));
+    assert!(hostile.poll_with(&on_wake(|| panic!("waker"))).is_pending());
+    let mut child = ByHand::new(async { panic!("child") }.in_scope(&scope));
+    assert_eq!(message(&*panic_of(|| child.poll())), "child");
 }
 
 #[test]
 fn a_waker_that_panics_does_not_take_the_place_of_an_error() {
     let scope = Scope::new("pair");
-    let mut sibling = Probe::new(pending::<()>().in_scope(&scope));
-    assert!(sibling.poll_with(&task(|| panic!("waker"))).is_pending());
+    let mut sibling = ByHand::new(pending::<()>().in_scope(&scope));
+    assert!(sibling.poll_with(&on_wake(|| panic!("waker"))).is_pending());
     let failing = async { Err::<(), _>("down") }.try_in_scope(&scope);
-    assert_eq!(Probe::new(failing).ready().unwrap(), Err("down"));
+    assert_eq!(ByHand::new(failing).ready().unwrap(), Err("down"));
     assert!(sibling.ready().is_err());
 }
 
@@ -230,15 +212,15 @@ fn a_waker_that_panics_does_not_take_the_place_of_an_error() {
 fn a_waker_of_a_close_that_panics_keeps_no_other_from_waking() {
     let scope = Scope::new("scope");
     let member = pending::<()>().in_scope(&scope);
-    let mut closes: Vec<_> = (0..8).map(|_| Probe::new(scope.close())).collect();
+    let mut closes: Vec<_> = (0..8).map(|_| ByHand::new(scope.close())).collect();
     for (n, close) in closes.iter_mut().enumerate() {
         let polled = match n {
-            3 => close.poll_with(&task(|| panic!("waker"))),
+            3 => close.poll_with(&on_wake(|| panic!("waker"))),
             _ => close.poll(),
         };
         assert!(polled.is_pending());
     }
-    assert_eq!(message(&*caught(|| drop(member))), "waker");
+    assert_eq!(message(&*panic_of(|| drop(member))), "waker");
     assert_eq!(scope.members(), 0);
     for (n, mut close) in closes.into_iter().enumerate() {
         assert_eq!(close.wakes(), usize::from(n != 3));
@@ -249,12 +231,12 @@ fn a_waker_of_a_close_that_panics_keeps_no_other_from_waking() {
 #[test]
 fn a_poll_after_a_panic_is_told_of_it() {
     let (scope, limit) = (Scope::new("scope"), Limit::new(1));
-    let mut chain = Probe::new(async { panic!("oh no") }.limit(&limit).in_scope(&scope));
-    caught(|| chain.poll());
+    let mut chain = ByHand::new(async { panic!("oh no") }.limit(&limit).in_scope(&scope));
+    panic_of(|| chain.poll());
     let again: Aborted = chain.ready().map(|_: ()| ()).unwrap_err();
     assert_eq!(again.reason(), &panicked(None, "oh no"));
     assert_eq!((limit.active(), limit.waiting()), (0, 0));
-    assert_eq!(message(&*caught(|| chain.poll())), "`Owned` polled after completion");
+    assert_eq!(message(&*panic_of(|| chain.poll())), "`Owned` polled after completion");
 }
 
 #[test]
@@ -265,17 +247,16 @@ fn a_retry_goes_on_where_a_panic_left_it() {
         assert_ne!(calls, 2, "the second call");
         async move { if calls < 4 { Err(calls) } else { Ok(calls) } }
     };
-    let mut chain = Probe::new(flaky.retry(Backoff::fixed(Duration::ZERO).attempts(3)));
-    caught(|| chain.poll());
+    let mut chain = ByHand::new(flaky.retry(Backoff::fixed(Duration::ZERO).attempts(3)));
+    panic_of(|| chain.poll());
     assert_eq!(chain.ready().unwrap(), Ok(4));
 }
 
 /// Polls `future` once more than it can be.
 fn polled_too_often<F: Future>(future: F) -> String {
     let mut future = Box::pin(future);
-    let mut cx = Context::from_waker(std::task::Waker::noop());
-    assert!(future.as_mut().poll(&mut cx).is_ready());
-    let panic = caught(|| future.as_mut().poll(&mut cx));
+    assert!(poll_once(future.as_mut()).is_ready());
+    let panic = panic_of(|| poll_once(future.as_mut()));
     message(&*panic).into()
 }
 

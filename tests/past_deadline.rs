@@ -1,13 +1,11 @@
 //! A passed deadline starts nothing.
 
-use std::{
-    cell::Cell,
-    future::{Future, pending},
-    task::{Context, Waker},
-    time::Duration,
-};
+mod support;
+
+use std::{cell::Cell, future::pending, time::Duration};
 
 use futures::future::join_all;
+use support::{ByHand, SECOND};
 use tenure::{Backoff, Limit, OwnedFuture, time::TestClock};
 
 /// At the deadline the holder gives its permit back, and each waiter in turn is polled with a permit
@@ -16,7 +14,7 @@ use tenure::{Backoff, Limit, OwnedFuture, time::TestClock};
 fn a_waiter_that_gets_its_permit_at_the_deadline_starts_nothing() {
     let clock = TestClock::new();
     let limit = Limit::new(1);
-    let deadline = clock.now() + Duration::from_secs(1);
+    let deadline = clock.now() + SECOND;
     let started = Cell::new(0);
     let jobs = (0..10).map(|_| {
         (|| {
@@ -41,15 +39,14 @@ fn a_retry_that_is_polled_after_its_deadline_makes_no_attempt() {
         attempts.set(attempts.get() + 1);
         async { Err::<(), _>("down") }
     };
-    let mut chain = Box::pin(
+    let mut chain = ByHand::new(
         failing
             .retry(Backoff::fixed(Duration::from_millis(900)))
-            .with_deadline(clock.now() + Duration::from_secs(1))
+            .with_deadline(clock.now() + SECOND)
             .with_timer(&clock),
     );
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(chain.as_mut().poll(&mut cx).is_pending());
-    clock.advance(Duration::from_secs(5));
-    assert!(chain.as_mut().poll(&mut cx).is_ready());
+    assert!(chain.poll().is_pending());
+    clock.advance(5 * SECOND);
+    assert!(chain.poll().is_ready());
     assert_eq!(attempts.get(), 1);
 }

@@ -9,15 +9,12 @@ use std::{
     time::Duration,
 };
 
-use support::{ByHand, Count};
+use support::{ByHand, CENTURY, Count, CountingTimer, NANOSECOND, SECOND};
 use tenure::{
     AbortHandle, AbortReason, Aborted, OwnedFuture, Scope,
     abort::Position,
     time::{Instant, TestClock},
 };
-
-const SECOND: Duration = Duration::from_secs(1);
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 fn reason<T: std::fmt::Debug>(outcome: Poll<Result<T, Aborted>>) -> AbortReason {
     match outcome {
@@ -104,7 +101,7 @@ executors::on_every_executor! {
         let just_in_time = clock.sleep(SECOND).with_timeout(SECOND).with_timer(&clock);
         executor.spawn(clock.watch(just_in_time)).await.unwrap();
 
-        let too_late = clock.sleep(SECOND + Duration::from_nanos(1));
+        let too_late = clock.sleep(SECOND + NANOSECOND);
         let too_late = too_late.with_timeout(SECOND).with_timer(&clock);
         let aborted = executor.spawn(clock.watch(too_late)).await.unwrap_err();
         assert_eq!(aborted.reason(), &AbortReason::TimedOut { after: SECOND });
@@ -184,9 +181,9 @@ fn a_deadline_fires_at_its_point_in_time_whenever_it_was_polled_first() {
     let mut stuck = ByHand::new(pending::<()>().with_deadline(at).with_timer(&clock));
     clock.advance(3 * SECOND);
     assert!(stuck.poll().is_pending());
-    clock.advance(2 * SECOND - Duration::from_nanos(1));
+    clock.advance(2 * SECOND - NANOSECOND);
     assert!(stuck.poll().is_pending() && stuck.wakes() == 0);
-    clock.advance(Duration::from_nanos(1));
+    clock.advance(NANOSECOND);
     assert_eq!(stuck.wakes(), 1);
     assert_eq!(reason(stuck.poll()), AbortReason::DeadlinePassed { at });
 }
@@ -197,9 +194,9 @@ fn a_timeout_counts_from_the_first_pending() {
     let mut stuck = ByHand::new(pending::<()>().with_timeout(SECOND).with_timer(&clock));
     clock.advance(10 * SECOND);
     assert!(stuck.poll().is_pending());
-    clock.advance(SECOND - Duration::from_nanos(1));
+    clock.advance(SECOND - NANOSECOND);
     assert!(stuck.poll().is_pending() && stuck.wakes() == 0);
-    clock.advance(Duration::from_nanos(1));
+    clock.advance(NANOSECOND);
     assert_eq!(stuck.wakes(), 1);
     assert_eq!(reason(stuck.poll()), AbortReason::TimedOut { after: SECOND });
 }
@@ -223,7 +220,7 @@ fn the_first_poll_is_not_counted() {
 #[test]
 fn an_inner_timeout_that_is_not_earlier_sets_no_alarm_and_the_outer_is_reported() {
     for inner in [SECOND, 2 * SECOND, Duration::MAX] {
-        let timer = support::CountingTimer::default();
+        let timer = CountingTimer::default();
         let mut nested = ByHand::new(
             pending::<()>()
                 .with_timeout(inner)

@@ -1,6 +1,7 @@
 //! What adapters can be chained on: futures, closures that make one, closures over their owner.
 
 mod executors;
+mod support;
 
 use std::{
     future::{Future, Ready, ready},
@@ -9,9 +10,8 @@ use std::{
 };
 
 use executors::Executor;
+use support::SECOND;
 use tenure::{Backoff, Limit, Owned, OwnedFuture, Owner, Scope, operation::Operation};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Without a delay, for as long as it takes.
 fn again() -> Backoff {

@@ -2,7 +2,7 @@
 //! wrong.
 
 mod executors;
-mod fixtures;
+mod support;
 
 use std::{
     future::pending,
@@ -11,26 +11,11 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
 };
 
-use fixtures::{Drops, Probe, yield_now};
+use futures_lite::future::yield_now;
+use support::{ByHand, Drops, Log, SECOND, panic_of};
 use tenure::{OwnedFuture, Scope, time::TestClock};
-
-const SECOND: Duration = Duration::from_secs(1);
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl Log {
-    fn note(&self, line: impl ToString) {
-        self.0.lock().unwrap().push(line.to_string());
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-}
 
 executors::on_every_executor! {
     async fn the_last_deferred_runs_first(executor: Executor) {
@@ -38,22 +23,22 @@ executors::on_every_executor! {
         for n in 0..6 {
             let log = log.clone();
             if n % 2 == 0 {
-                scope.defer(move |_| log.note(n));
+                scope.defer(move |_| log.note(n.to_string()));
             } else {
                 scope.defer_async(move |_| async move {
                     yield_now().await;
-                    log.note(n);
+                    log.note(n.to_string());
                 });
             }
         }
         let member = log.clone();
         let work = async move {
             yield_now().await;
-            member.note("member");
+            member.note("member".to_owned());
         };
         let member = executor.spawn(work.in_scope(&scope));
         let report = executor.spawn(scope.close()).await;
-        assert_eq!(log.lines(), ["member", "5", "4", "3", "2", "1", "0"]);
+        assert_eq!(log.all(), ["member", "5", "4", "3", "2", "1", "0"]);
         assert_eq!(report.to_string(), "`scope` closed; 6 clean-up steps");
         member.await.unwrap();
     }
@@ -67,27 +52,21 @@ executors::on_every_executor! {
         };
         let last = note("last");
         scope.defer(move |_| last());
-        let (default, token) = (note("default"), drops.token());
+        let (default, stuck) = (note("default"), drops.of(pending()));
         scope.defer_async(move |_| {
             default();
-            async move {
-                let _token = token;
-                pending().await
-            }
+            stuck
         });
-        let (bounded, token) = (note("bounded"), drops.token());
+        let (bounded, stuck) = (note("bounded"), drops.of(pending()));
         scope.defer_async_within(2 * SECOND, move |_| {
             bounded();
-            async move {
-                let _token = token;
-                pending().await
-            }
+            stuck
         });
         let sleep = clock.clone();
         scope.defer_async_within(SECOND, move |_| async move { sleep.sleep(SECOND / 2).await });
 
         let report = executor.spawn(clock.watch(scope.close())).await;
-        assert_eq!(log.lines(), ["bounded at 500", "default at 2500", "last at 12500"]);
+        assert_eq!(log.all(), ["bounded at 500", "default at 2500", "last at 12500"]);
         assert_eq!((report.steps(), report.overran(), report.panicked()), (4, 2, 0));
         assert_eq!(report.to_string(), "`scope` closed; 4 clean-up steps, 2 overran");
         assert_eq!(drops.live(), 0);
@@ -121,7 +100,7 @@ executors::on_every_executor! {
             }
         }
         let report = executor.spawn(clock.watch(scope.close())).await;
-        assert_eq!(log.lines(), ["5", "4", "3", "2", "1", "0"]);
+        assert_eq!(log.all(), [5, 4, 3, 2, 1, 0]);
         assert_eq!((report.steps(), report.panicked()), (12, 5));
         assert_eq!(clock.elapsed(), 20 * SECOND);
     }
@@ -141,10 +120,10 @@ executors::on_every_executor! {
         };
         let (close, log) = told(false);
         assert!(close.await.reason().is_none());
-        assert_eq!(log.lines(), ["None", "None"]);
+        assert_eq!(log.all(), ["None", "None"]);
         let (close, log) = told(true);
         let report = close.await;
-        assert_eq!(log.lines(), [r#"Some("stop (in `scope`)")"#; 2]);
+        assert_eq!(log.all(), [r#"Some("stop (in `scope`)")"#; 2]);
         assert_eq!(report.to_string(), "`scope` closed: stop (in `scope`); 2 clean-up steps");
     }
 }
@@ -158,7 +137,7 @@ fn a_step_is_dropped_before_the_next_begins() {
     scope.defer(move |_| *told.lock().unwrap() = Some(seen.live()));
     let token = drops.token();
     scope.defer_async(move |_| async move { drop(token) });
-    Probe::new(scope.close()).ready();
+    ByHand::new(scope.close()).ready();
     assert_eq!(*live.lock().unwrap(), Some(0));
 }
 
@@ -170,22 +149,22 @@ fn clean_up_may_defer_more() {
         first.note("first");
         handle.defer(move |_| more.note("more"));
     });
-    let report = Probe::new(scope.close()).ready();
-    assert_eq!(log.lines(), ["first", "more"]);
+    let report = ByHand::new(scope.close()).ready();
+    assert_eq!(log.all(), ["first", "more"]);
     assert_eq!(report.steps(), 2);
 }
 
 #[test]
 fn what_is_deferred_after_the_close_runs_at_the_next_or_with_the_last_handle() {
     let (scope, log) = (Scope::new("scope"), Log::default());
-    assert_eq!(Probe::new(scope.close()).ready().steps(), 0);
+    assert_eq!(ByHand::new(scope.close()).ready().steps(), 0);
     let late = log.clone();
     scope.defer(move |_| late.note("late"));
-    assert_eq!(Probe::new(scope.close()).ready().steps(), 1);
+    assert_eq!(ByHand::new(scope.close()).ready().steps(), 1);
     let later = log.clone();
     scope.defer(move |_| later.note("later"));
     drop(scope);
-    assert_eq!(log.lines(), ["late", "later"]);
+    assert_eq!(log.all(), ["late", "later"]);
 }
 
 #[test]
@@ -196,16 +175,15 @@ fn a_panic_with_the_last_handle_stops_no_other_step() {
     scope.defer(|_| panic!("second"));
     let third = log.clone();
     scope.defer(move |_| third.note("third"));
-    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(scope)));
-    assert_eq!(dropped.unwrap_err().downcast_ref(), Some(&"second"));
-    assert_eq!(log.lines(), ["third", "first"]);
+    assert_eq!(panic_of(|| drop(scope)).downcast_ref(), Some(&"second"));
+    assert_eq!(log.all(), ["third", "first"]);
 }
 
 #[test]
 fn a_report_counts_one_step_in_the_singular() {
     let scope = Scope::new("one");
     scope.defer(|_| panic!("oh no"));
-    let report = Probe::new(scope.close()).ready();
+    let report = ByHand::new(scope.close()).ready();
     assert_eq!(report.to_string(), "`one` closed; 1 clean-up step, 1 panicked");
     assert_eq!((report.steps(), report.overran(), report.panicked()), (1, 0, 1));
 }

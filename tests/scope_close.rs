@@ -1,34 +1,27 @@
 //! A scope's close waits for all that it owns, tells everybody who waits, and leaks nothing.
 
 mod executors;
-mod fixtures;
+mod support;
 
 use std::{
     future::{Future, pending},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::Poll,
-    time::Duration,
 };
 
-use fixtures::{Drops, Probe, yield_now};
+use futures_lite::future::yield_now;
+use support::{ByHand, Count, Drops, Log, SECOND};
 use tenure::{AbortHandle, OwnedFuture, Owner, Scope, abort::AbortReason, time::TestClock};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 executors::on_every_executor! {
     async fn close_waits_until_all_have_ended_and_been_dropped(executor: Executor) {
         let (scope, drops) = (Scope::new("scope"), Drops::default());
         for n in 0..50 {
-            let token = drops.token();
-            let work = async move {
-                let _token = token;
+            let work = drops.of(async move {
                 for _ in 0..n {
                     yield_now().await;
                 }
-            };
+            });
             drop(executor.spawn(work.in_scope(&scope)));
         }
         let report = scope.close().await;
@@ -40,11 +33,7 @@ executors::on_every_executor! {
         let (scope, drops) = (Scope::new("scope"), Drops::default());
         let tasks: Vec<_> = (0..1_000)
             .map(|_| {
-                let token = drops.token();
-                let work = async move {
-                    let _token = token;
-                    pending::<()>().await
-                };
+                let work = drops.of(pending::<()>());
                 executor.spawn(work.in_scope(&scope))
             })
             .collect();
@@ -58,11 +47,11 @@ executors::on_every_executor! {
     }
 
     async fn all_who_close_get_the_report(executor: Executor) {
-        let (scope, runs) = (Scope::new("scope"), Arc::new(AtomicUsize::new(0)));
+        let (scope, runs) = (Scope::new("scope"), Count::default());
         let counted = runs.clone();
         scope.defer_async(move |_| async move {
             yield_now().await;
-            counted.fetch_add(1, Ordering::SeqCst);
+            counted.add();
         });
         let stop = AbortHandle::new();
         let member = executor.spawn(pending::<()>().with_abort(&stop).in_scope(&scope));
@@ -71,7 +60,7 @@ executors::on_every_executor! {
         stop.abort("done");
         for close in closing {
             let report = close.await;
-            assert_eq!((report.steps(), runs.load(Ordering::SeqCst)), (1, 1));
+            assert_eq!((report.steps(), runs.get()), (1, 1));
         }
         assert_eq!(scope.close().await.steps(), 1);
         member.await.unwrap_err();
@@ -96,25 +85,25 @@ executors::on_every_executor! {
 
     async fn a_clean_up_dropped_half_way_is_taken_up_by_the_next(executor: Executor) {
         let (scope, clock) = (Scope::new("scope"), TestClock::new());
-        let steps = Arc::new(Mutex::new(Vec::new()));
+        let steps = Log::default();
         for n in 0..2 {
             let (steps, sleep) = (steps.clone(), clock.clone());
             scope.defer_async(move |_| async move {
-                steps.lock().unwrap().push(format!("{n} begins"));
+                steps.note(format!("{n} begins"));
                 sleep.sleep(SECOND).await;
-                steps.lock().unwrap().push(format!("{n} ends"));
+                steps.note(format!("{n} ends"));
             });
         }
-        let mut first = Probe::polled(scope.close());
+        let mut first = ByHand::polled(scope.close());
         // One who waits already hears that the turn is free.
-        let second = Probe::polled(scope.close());
-        assert_eq!(*steps.lock().unwrap(), ["1 begins"]);
+        let second = ByHand::polled(scope.close());
+        assert_eq!(steps.all(), ["1 begins"]);
         assert!(first.poll().is_pending());
         drop(first);
         assert_eq!(second.wakes(), 1);
         drop(second);
         let report = executor.spawn(clock.watch(scope.close())).await;
-        assert_eq!(*steps.lock().unwrap(), ["1 begins", "1 ends", "0 begins", "0 ends"]);
+        assert_eq!(steps.all(), ["1 begins", "1 ends", "0 begins", "0 ends"]);
         assert_eq!((report.steps(), report.overran(), report.panicked()), (2, 0, 0));
     }
 
@@ -128,16 +117,14 @@ executors::on_every_executor! {
 fn one_scope_owns_tasks_of_two_executors() {
     let (scope, drops) = (Scope::new("both"), Drops::default());
     let work = |turns| {
-        let token = drops.token();
-        async move {
-            let _token = token;
+        drops.of(async move {
             for _ in 0..turns {
                 yield_now().await;
             }
             if turns == 0 {
                 pending::<()>().await;
             }
-        }
+        })
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     let mut tokio_tasks = Vec::new();
@@ -164,7 +151,7 @@ fn one_scope_owns_tasks_of_two_executors() {
 fn a_member_that_is_never_polled_holds_the_close_until_it_is_dropped() {
     let scope = Scope::new("scope");
     let member = async {}.in_scope(&scope);
-    let mut close = Probe::polled(scope.close());
+    let mut close = ByHand::polled(scope.close());
     scope.abort("stop");
     assert!(close.run().is_pending());
     assert_eq!(scope.members(), 1);
@@ -176,8 +163,8 @@ fn a_member_that_is_never_polled_holds_the_close_until_it_is_dropped() {
 #[test]
 fn close_aborts_nothing() {
     let scope = Scope::new("scope");
-    let mut member = Probe::polled(pending::<()>().in_scope(&scope));
-    let mut close = Probe::polled(scope.close());
+    let mut member = ByHand::polled(pending::<()>().in_scope(&scope));
+    let mut close = ByHand::polled(scope.close());
     assert!(member.poll().is_pending());
     assert!(!scope.is_aborted());
     assert!(close.poll().is_pending());
@@ -188,8 +175,8 @@ fn close_aborts_nothing() {
 #[test]
 fn a_member_that_was_let_in_before_the_close_still_runs() {
     let scope = Scope::new("scope");
-    let mut member = Probe::new(async { 7 }.in_scope(&scope));
-    let mut close = Probe::polled(scope.close());
+    let mut member = ByHand::new(async { 7 }.in_scope(&scope));
+    let mut close = ByHand::polled(scope.close());
     assert_eq!(member.ready().unwrap(), 7);
     close.ready();
 }
@@ -198,7 +185,7 @@ fn a_member_that_was_let_in_before_the_close_still_runs() {
 #[test]
 fn a_report_stays_as_it_was_given() {
     let scope = Scope::new("scope");
-    let report = Probe::new(scope.close()).ready();
+    let report = ByHand::new(scope.close()).ready();
     scope.abort("too late");
     assert!(report.reason().is_none());
     assert_eq!(report.to_string(), "`scope` closed");
@@ -209,7 +196,7 @@ fn a_report_stays_as_it_was_given() {
 fn a_report_does_not_keep_the_scope() {
     let scope = Scope::new("scope");
     let handle = scope.abort_handle().clone();
-    let report = Probe::new(scope.close()).ready();
+    let report = ByHand::new(scope.close()).ready();
     drop(scope);
     assert!(handle.is_aborted());
     assert_eq!(report.to_string(), "`scope` closed");
@@ -218,30 +205,30 @@ fn a_report_does_not_keep_the_scope() {
 #[test]
 fn the_last_handle_ends_what_is_left() {
     let (scope, drops) = (Scope::new("scope"), Drops::default());
-    let steps = Arc::new(Mutex::new(Vec::new()));
+    let steps = Log::default();
     let (first, token) = (steps.clone(), drops.token());
     scope.defer(move |aborted| {
         drop(token);
-        first.lock().unwrap().push(aborted.unwrap().to_string());
+        first.note(aborted.unwrap().to_string());
     });
     let (never, token) = (steps.clone(), drops.token());
     scope.defer_async(move |_| {
-        never.lock().unwrap().push("async".into());
+        never.note("async".to_owned());
         async move { drop(token) }
     });
     let mut members: Vec<_> =
-        (0..3).map(|_| Probe::polled(pending::<()>().in_scope(&scope))).collect();
+        (0..3).map(|_| ByHand::polled(pending::<()>().in_scope(&scope))).collect();
 
     let clone = scope.clone();
     drop(scope);
     assert_eq!(members[0].wakes(), 0, "a clone is left");
     drop(clone);
     for mut member in members.drain(..) {
-        assert!(steps.lock().unwrap().is_empty(), "members are left");
+        assert!(steps.all().is_empty(), "members are left");
         assert_eq!(member.wakes(), 1);
         assert_eq!(member.ready().unwrap_err().reason(), &AbortReason::ScopeEnded);
     }
-    assert_eq!(*steps.lock().unwrap(), ["its owner has ended (in `scope`)"]);
+    assert_eq!(steps.all(), ["its owner has ended (in `scope`)"]);
     assert_eq!(drops.live(), 0);
 }
 
@@ -262,7 +249,7 @@ fn a_member_may_hold_the_last_handle() {
     let inner = scope.clone();
     let member = async move { inner.members() }.in_scope(&scope);
     drop(scope);
-    assert_eq!(Probe::new(member).ready().unwrap(), 1);
+    assert_eq!(ByHand::new(member).ready().unwrap(), 1);
     assert_eq!(drops.live(), 0);
 }
 
@@ -281,15 +268,15 @@ fn nothing_is_left_of_a_scope() {
                 owner.aborted().await
             }
         };
-        let mut ended = Probe::polled(work.with_timeout(SECOND).in_scope(&scope));
+        let mut ended = ByHand::polled(work.with_timeout(SECOND).in_scope(&scope));
         clock.advance(SECOND);
         ended.ready().unwrap_err();
-        drop(Probe::polled(work.in_scope(&scope)));
-        let half = Probe::polled(pending::<()>().in_scope(&scope));
+        drop(ByHand::polled(work.in_scope(&scope)));
+        let half = ByHand::polled(pending::<()>().in_scope(&scope));
         drop(half);
     }
     let close = scope.close();
-    let mut half_way = Probe::new(scope.close());
+    let mut half_way = ByHand::new(scope.close());
     assert!(matches!(half_way.poll(), Poll::Ready(report) if report.steps() == 10));
     drop((close, half_way, scope));
     assert_eq!(Arc::strong_count(&token), 1);

@@ -1,25 +1,20 @@
 //! How a failure in a scope reaches its siblings, and how far.
 
 mod executors;
-mod fixtures;
+mod support;
 
 use std::{
     future::{Future, pending},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::Duration,
 };
 
-use fixtures::{Drops, Probe};
+use futures_lite::future::yield_now;
+use support::{ByHand, Count, Drops, Log, MILLISECOND};
 use tenure::{
     Aborted, Backoff, Limit, OwnedFuture, Scope,
     abort::{AbortReason, Position},
     time::TestClock,
 };
-
-const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn sibling_failed(who: Option<&'static str>, error: &str) -> AbortReason {
     AbortReason::SiblingFailed { who: who.map(Into::into), error: error.into() }
@@ -30,15 +25,15 @@ executors::on_every_executor! {
     async fn scenario_01_all_with_a_failure(executor: Executor) {
         let clock = TestClock::new();
         let scope = Scope::builder("all").timer(&clock).build();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let polls_after = Arc::new(AtomicUsize::new(0));
-        let closed = Arc::new(AtomicUsize::new(0));
+        let log = Log::default();
+        let polls_after = Count::default();
+        let closed = Count::default();
 
-        struct CleansUp(&'static str, TestClock, Arc<Mutex<Vec<String>>>);
+        struct CleansUp(&'static str, TestClock, Log<String>);
         impl Drop for CleansUp {
             fn drop(&mut self) {
                 let at = self.1.elapsed().as_millis();
-                self.2.lock().unwrap().push(format!("{} cleaned up at {at}", self.0));
+                self.2.note(format!("{} cleaned up at {at}", self.0));
             }
         }
         let child = |name, after: u32, result: Result<&'static str, &'static str>| {
@@ -47,7 +42,7 @@ executors::on_every_executor! {
             let (polls_after, closed) = (polls_after.clone(), closed.clone());
             let work = std::future::poll_fn(move |cx| {
                 let _guard = &guard;
-                polls_after.fetch_add(closed.load(Ordering::SeqCst), Ordering::SeqCst);
+                polls_after.add_all(closed.get());
                 work.as_mut().poll(cx).map(|()| result)
             });
             let child = work.named(name).try_in_scope(&scope);
@@ -61,9 +56,9 @@ executors::on_every_executor! {
         drop(pause);
 
         let report = clock.watch(scope.close()).await;
-        closed.store(1, Ordering::SeqCst);
+        closed.add();
         assert_eq!(clock.elapsed(), 30 * MILLISECOND);
-        let mut cleaned = log.lock().unwrap().clone();
+        let mut cleaned = log.all();
         cleaned.sort();
         assert_eq!(cleaned, ["a cleaned up at 30", "b cleaned up at 30", "c cleaned up at 30"]);
         assert_eq!(report.reason().unwrap().reason(), &sibling_failed(Some("b"), "b is down"));
@@ -75,19 +70,15 @@ executors::on_every_executor! {
             assert_eq!(aborted.origin(), Some("all"));
         }
         clock.advance(100 * MILLISECOND);
-        fixtures::yield_now().await;
-        assert_eq!(polls_after.load(Ordering::SeqCst), 0);
+        yield_now().await;
+        assert_eq!(polls_after.get(), 0);
     }
 
     async fn the_first_failure_ends_a_hundred_siblings(executor: Executor) {
         let (scope, drops) = (Scope::new("scope"), Drops::default());
         let siblings: Vec<_> = (0..100)
             .map(|_| {
-                let token = drops.token();
-                let work = async move {
-                    let _token = token;
-                    pending::<Result<(), &str>>().await
-                };
+                let work = drops.of(pending::<Result<(), &str>>());
                 executor.spawn(work.try_in_scope(&scope))
             })
             .collect();
@@ -101,15 +92,15 @@ executors::on_every_executor! {
     }
 }
 
-fn stuck<'a>(scope: &Scope) -> Probe<'a, Result<(), Aborted>> {
-    Probe::polled(pending().in_scope(scope))
+fn stuck<'a>(scope: &Scope) -> ByHand<'a, Result<(), Aborted>> {
+    ByHand::polled(pending().in_scope(scope))
 }
 
 #[test]
 fn the_second_failure_changes_nothing() {
     let scope = Scope::new("scope");
     let fail =
-        |name| Probe::new(async move { Err::<(), _>(name) }.named(name).try_in_scope(&scope));
+        |name| ByHand::new(async move { Err::<(), _>(name) }.named(name).try_in_scope(&scope));
     let (mut first, mut second) = (fail("first"), fail("second"));
     assert_eq!(first.ready().unwrap(), Err("first"));
     // It had not begun, so it never does.
@@ -121,7 +112,7 @@ fn the_second_failure_changes_nothing() {
 fn siblings_see_the_abort_from_above() {
     let scope = Scope::new("scope");
     let mut sibling = stuck(&scope);
-    Probe::new(async { Err::<(), _>("down") }.try_in_scope(&scope)).ready().unwrap().unwrap_err();
+    ByHand::new(async { Err::<(), _>("down") }.try_in_scope(&scope)).ready().unwrap().unwrap_err();
     assert_eq!(sibling.wakes(), 1);
     let aborted = sibling.ready().unwrap_err();
     assert_eq!((aborted.position(), aborted.origin()), (Position::Above, Some("scope")));
@@ -137,7 +128,7 @@ fn a_timeout_of_its_own_is_a_failure() {
         .named("late")
         .try_in_scope(&scope)
         .with_timer(&clock);
-    let mut late = Probe::polled(late);
+    let mut late = ByHand::polled(late);
     clock.advance(MILLISECOND);
     assert!(late.ready().unwrap_err().is_timeout());
     let error = "timed out after 1ms (in `late`)";
@@ -149,13 +140,13 @@ fn an_abort_from_above_is_no_failure() {
     let (scope, handle) = (Scope::new("scope"), tenure::AbortHandle::new());
     let mut sibling = stuck(&scope);
     let work = pending::<Result<(), &str>>();
-    let mut child = Probe::polled(work.try_in_scope(&scope).with_abort(&handle));
+    let mut child = ByHand::polled(work.try_in_scope(&scope).with_abort(&handle));
     handle.abort("not you");
     child.ready().unwrap_err();
     assert!(!scope.is_aborted());
     assert!(sibling.poll().is_pending());
 
-    let mut child = Probe::polled(pending::<Result<(), &str>>().try_in_scope(&scope));
+    let mut child = ByHand::polled(pending::<Result<(), &str>>().try_in_scope(&scope));
     scope.abort("all of you");
     child.ready().unwrap_err();
     assert_eq!(scope.abort_handle().reason(), Some("all of you".into()));
@@ -165,10 +156,10 @@ fn an_abort_from_above_is_no_failure() {
 fn in_scope_leaves_the_siblings_alone() {
     let (clock, scope) = (TestClock::new(), Scope::new("scope"));
     let mut sibling = stuck(&scope);
-    let mut failing = Probe::new(async { Err::<(), _>("down") }.in_scope(&scope));
+    let mut failing = ByHand::new(async { Err::<(), _>("down") }.in_scope(&scope));
     assert_eq!(failing.ready().unwrap(), Err("down"));
     let late = pending::<()>().with_timeout(MILLISECOND).in_scope(&scope).with_timer(&clock);
-    let mut late = Probe::polled(late);
+    let mut late = ByHand::polled(late);
     clock.advance(MILLISECOND);
     late.ready().unwrap_err();
     assert!(sibling.poll().is_pending());
@@ -183,17 +174,18 @@ fn a_name_counts_inside_and_outside() {
         scope.abort_handle().reason().unwrap()
     };
     let down = || async { Err::<(), _>("down") };
-    let inside = failed(&|scope| drop(Probe::new(down().named("it").try_in_scope(scope)).ready()));
+    let inside = failed(&|scope| drop(ByHand::new(down().named("it").try_in_scope(scope)).ready()));
     assert_eq!(inside, sibling_failed(Some("it"), "down"));
-    let outside = failed(&|scope| drop(Probe::new(down().try_in_scope(scope).named("it")).ready()));
+    let outside =
+        failed(&|scope| drop(ByHand::new(down().try_in_scope(scope).named("it")).ready()));
     assert_eq!(outside, sibling_failed(Some("it"), "down"));
     let both = failed(&|scope| {
-        drop(Probe::new(down().named("inner").try_in_scope(scope).named("outer")).ready());
+        drop(ByHand::new(down().named("inner").try_in_scope(scope).named("outer")).ready());
     });
     assert_eq!(both, sibling_failed(Some("inner"), "down"));
     let far = failed(&|scope| {
         let named = down().named("it").with_timeout(MILLISECOND).try_in_scope(scope);
-        drop(Probe::new(named).ready());
+        drop(ByHand::new(named).ready());
     });
     assert_eq!(far, sibling_failed(Some("it"), "down"));
 }
@@ -204,7 +196,7 @@ fn a_failure_ends_its_own_scope_alone() {
     let mut cousin = stuck(&outer);
     let mut sibling = stuck(&inner);
     let failing = async { Err::<(), _>("down") }.try_in_scope(&inner).in_scope(&outer);
-    assert_eq!(Probe::new(failing).ready().unwrap(), Err("down"));
+    assert_eq!(ByHand::new(failing).ready().unwrap(), Err("down"));
     assert!(inner.is_aborted() && !outer.is_aborted());
     assert_eq!(sibling.ready().unwrap_err().origin(), Some("inner"));
     assert!(cousin.poll().is_pending());
@@ -215,7 +207,7 @@ fn a_failure_ends_its_own_scope_alone() {
 fn a_child_without_a_name_fails_as_a_sibling_and_not_as_its_outer_scope() {
     let (outer, inner) = (Scope::new("outer"), Scope::new("inner"));
     let failing = async { Err::<(), _>("down") }.try_in_scope(&inner).in_scope(&outer);
-    assert_eq!(Probe::new(failing).ready().unwrap(), Err("down"));
+    assert_eq!(ByHand::new(failing).ready().unwrap(), Err("down"));
     assert_eq!(inner.abort_handle().reason(), Some(sibling_failed(None, "down")));
 }
 
@@ -223,7 +215,7 @@ fn a_child_without_a_name_fails_as_a_sibling_and_not_as_its_outer_scope() {
 fn an_outer_abort_reaches_what_lies_in_an_inner_scope() {
     let (outer, inner) = (Scope::new("outer"), Scope::new("inner"));
     let work = pending::<Result<(), &str>>().try_in_scope(&inner).in_scope(&outer);
-    let mut nested = Probe::polled(work);
+    let mut nested = ByHand::polled(work);
     let mut sibling = stuck(&inner);
     outer.abort("stop");
     assert_eq!(nested.ready().unwrap_err().to_string(), "stop (in `outer`)");
@@ -241,7 +233,7 @@ fn a_retry_fails_when_its_last_attempt_does() {
         async move { Err::<(), _>(calls) }
     };
     let thrice = Backoff::fixed(Duration::ZERO).attempts(3);
-    let mut failing = Probe::new(flaky.retry(thrice).try_in_scope(&scope));
+    let mut failing = ByHand::new(flaky.retry(thrice).try_in_scope(&scope));
     assert_eq!(failing.ready().unwrap(), Err(3));
     assert_eq!(scope.abort_handle().reason(), Some(sibling_failed(None, "3")));
 }

@@ -5,13 +5,11 @@ mod support;
 
 use std::{future::pending, task::Poll, time::Duration};
 
-use support::{ByHand, Count, for_each_receiver};
+use support::{ByHand, Count, CountingTimer, SECOND, for_each_receiver};
 use tenure::{
     AbortHandle, AbortReason, Aborted, Backoff, Limit, Owned, OwnedFuture, Owner, Scope,
     abort::Position, operation::Operation, time::TestClock,
 };
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Polls `chain`, which must end at once.
 fn ended<O: Operation<Output: std::fmt::Debug>>(chain: Owned<O>) -> Aborted {
@@ -163,7 +161,7 @@ fn no_attempt_is_made() {
 /// No clock is read and no alarm is set, either.
 #[test]
 fn no_timer_is_asked() {
-    let timer = support::CountingTimer::default();
+    let timer = CountingTimer::default();
     let chain = pending::<()>().with_timeout(SECOND).with_abort(&aborted_handle());
     ended(chain.with_timer(timer.clone()));
     let chain = pending::<()>().with_timeout(SECOND).with_timeout(SECOND).in_scope(&closed_scope());

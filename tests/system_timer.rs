@@ -5,28 +5,26 @@ mod support;
 use std::{
     future::{Future, pending},
     pin::Pin,
-    sync::{
-        Arc,
-        mpsc::{self, Receiver},
-    },
-    task::{Context, Wake, Waker},
+    sync::mpsc::{self, Receiver},
+    task::Waker,
     time::{Duration, Instant},
 };
 
-use support::{ByHand, on_wake};
+use support::{
+    ByHand, CENTURY, MILLISECOND, NANOSECOND, SECOND, on_first_wake, on_wake, panic_quietly,
+    poll_with,
+};
 use tenure::{Aborted, OwnedFuture};
 
-const MILLI: Duration = Duration::from_millis(1);
 /// What never comes has not come by then.
 const LONG: Duration = Duration::from_secs(20);
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 type Alarm = Pin<Box<dyn Future<Output = Result<(), Aborted>> + Send>>;
 
 /// An alarm that wakes `waker` `after` so much time: here, if that has passed before it could be set.
 fn set(after: Duration, waker: &Waker) -> Alarm {
     let mut alarm: Alarm = Box::pin(pending::<()>().with_timeout(after));
-    if alarm.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
+    if poll_with(alarm.as_mut(), waker).is_ready() {
         waker.wake_by_ref();
     }
     alarm
@@ -35,13 +33,14 @@ fn set(after: Duration, waker: &Waker) -> Alarm {
 /// An alarm that tells when it rang.
 fn rings(after: Duration) -> (Alarm, Receiver<Instant>) {
     let (tell, told) = mpsc::channel();
-    (set(after, &on_wake(move || tell.send(Instant::now()).unwrap_or(()))), told)
+    (set(after, &on_first_wake(move || tell.send(Instant::now()).unwrap_or(()))), told)
 }
 
 #[test]
 fn no_alarm_rings_early() {
     let begin = Instant::now();
-    let alarms: Vec<_> = (1..=20).map(|after| (after * MILLI, rings(after * MILLI))).collect();
+    let alarms: Vec<_> =
+        (1..=20).map(|after| (after * MILLISECOND, rings(after * MILLISECOND))).collect();
     for (after, (_alarm, told)) in alarms {
         let rang = told.recv_timeout(LONG).expect("it rings");
         assert!(rang >= begin + after);
@@ -50,7 +49,7 @@ fn no_alarm_rings_early() {
 
 #[test]
 fn no_timeout_ends_early() {
-    for after in [Duration::ZERO, Duration::from_nanos(1), Duration::from_micros(700), 3 * MILLI] {
+    for after in [Duration::ZERO, NANOSECOND, Duration::from_micros(700), 3 * MILLISECOND] {
         let begin = Instant::now();
         assert!(smol::block_on(pending::<()>().with_timeout(after)).unwrap_err().is_timeout());
         assert!(begin.elapsed() >= after);
@@ -59,12 +58,12 @@ fn no_timeout_ends_early() {
 
 #[test]
 fn a_deadline_is_a_point_on_the_clock_of_std() {
-    let at = Instant::now() + 3 * MILLI;
+    let at = Instant::now() + 3 * MILLISECOND;
     assert!(smol::block_on(pending::<()>().with_deadline(at)).unwrap_err().is_timeout());
     assert!(Instant::now() >= at);
 
     // What lies before the timer began to count has passed, too.
-    let past = Instant::now().checked_sub(Duration::from_secs(1)).unwrap_or_else(Instant::now);
+    let past = Instant::now().checked_sub(SECOND).unwrap_or_else(Instant::now);
     let mut passed = ByHand::new(pending::<()>().with_deadline(past));
     assert!(passed.poll().is_ready());
 }
@@ -98,29 +97,28 @@ fn alarms_set_on_many_threads_all_ring() {
 #[test]
 fn an_earlier_alarm_does_not_wait_for_a_later_one() {
     let (_later, _) = rings(LONG * 10);
-    let (_earlier, told) = rings(2 * MILLI);
+    let (_earlier, told) = rings(2 * MILLISECOND);
     told.recv_timeout(LONG).expect("it rings");
 }
 
 #[test]
 fn an_alarm_rings_though_an_earlier_one_was_cancelled() {
-    let (earlier, _) = rings(MILLI);
-    let (_later, told) = rings(3 * MILLI);
+    let (earlier, _) = rings(MILLISECOND);
+    let (_later, told) = rings(3 * MILLISECOND);
     drop(earlier);
     told.recv_timeout(LONG).expect("it rings");
 }
 
 #[test]
 fn a_waker_that_panics_keeps_no_other_asleep() {
-    let alarms: Vec<_> = (0..10).map(|_| rings(3 * MILLI)).collect();
-    let _panicking: Vec<_> = (0..3)
-        .map(|_| set(2 * MILLI, &on_wake(|| std::panic::resume_unwind(Box::new("not reported")))))
-        .collect();
+    let alarms: Vec<_> = (0..10).map(|_| rings(3 * MILLISECOND)).collect();
+    let _panicking: Vec<_> =
+        (0..3).map(|_| set(2 * MILLISECOND, &on_wake(|| panic_quietly()))).collect();
     for (_alarm, told) in &alarms {
         told.recv_timeout(LONG).expect("it rings");
     }
     // Nor does it end the timer.
-    let (_next, told) = rings(MILLI);
+    let (_next, told) = rings(MILLISECOND);
     told.recv_timeout(LONG).expect("it rings");
 }
 
@@ -137,7 +135,7 @@ fn the_longest_timeouts_do_not_overflow() {
     let mut chains: Vec<_> =
         never.map(|after| ByHand::new(pending::<()>().with_timeout(after))).into_iter().collect();
     assert!(chains.iter_mut().all(|chain| chain.poll().is_pending()));
-    let (_short, told) = rings(MILLI);
+    let (_short, told) = rings(MILLISECOND);
     told.recv_timeout(LONG).expect("it rings");
     assert!(chains.iter_mut().all(|chain| chain.poll().is_pending() && chain.wakes() == 0));
 }
@@ -146,19 +144,19 @@ fn the_longest_timeouts_do_not_overflow() {
 fn a_waker_may_come_back_in() {
     let (tell, told) = mpsc::channel();
     let dropped_within = set(LONG, Waker::noop());
-    let (_at_the_same_time, other) = rings(2 * MILLI);
-    let waker = on_wake(move || {
+    let (_at_the_same_time, other) = rings(2 * MILLISECOND);
+    let waker = on_first_wake(move || {
         drop(dropped_within);
         // Due at once, soon, and never.
         let ring = |after| {
             let tell = tell.clone();
-            set(after, &on_wake(move || tell.send(()).unwrap_or(())))
+            set(after, &on_first_wake(move || tell.send(()).unwrap_or(())))
         };
-        let alarms = [ring(Duration::from_nanos(1)), ring(MILLI), ring(CENTURY)];
+        let alarms = [ring(NANOSECOND), ring(MILLISECOND), ring(CENTURY)];
         // They must outlive this call.
         std::mem::forget(alarms);
     });
-    let _alarm = set(2 * MILLI, &waker);
+    let _alarm = set(2 * MILLISECOND, &waker);
     for _ in 0..2 {
         told.recv_timeout(LONG).expect("it rings");
     }
@@ -169,7 +167,7 @@ fn a_waker_may_come_back_in() {
 #[test]
 fn a_chain_of_alarms_runs_within_its_wakers() {
     fn link(left: u32, done: mpsc::Sender<()>) {
-        let waker = on_wake(move || match left {
+        let waker = on_first_wake(move || match left {
             0 => done.send(()).unwrap(),
             _ => link(left - 1, done),
         });
@@ -181,26 +179,20 @@ fn a_chain_of_alarms_runs_within_its_wakers() {
     told.recv_timeout(LONG).expect("the last one rings");
 }
 
-struct Idle;
-
-impl Wake for Idle {
-    fn wake(self: Arc<Self>) {}
-}
-
 #[test]
 fn an_alarm_that_is_cancelled_or_has_rung_keeps_no_waker() {
-    let idle = Arc::new(Idle);
-    let waker = Waker::from(idle.clone());
-    let before = Arc::strong_count(&idle);
-
-    let cancelled = set(LONG, &waker);
-    assert!(Arc::strong_count(&idle) > before);
+    let cancelled = ByHand::polled(pending::<()>().with_timeout(LONG));
+    let task = cancelled.task();
+    assert!(cancelled.wakers() > 0);
     drop(cancelled);
-    assert_eq!(Arc::strong_count(&idle), before);
+    assert_eq!(task.wakers(), 0);
 
-    let alarm = set(MILLI, &waker);
-    let (_after, told) = rings(2 * MILLI);
+    let mut alarm = ByHand::new(pending::<()>().with_timeout(MILLISECOND));
+    // Ready, if it has passed before it could be set.
+    let _ = alarm.poll();
+    let task = alarm.task();
+    let (_after, told) = rings(2 * MILLISECOND);
     told.recv_timeout(LONG).expect("it rings");
     drop(alarm);
-    assert_eq!(Arc::strong_count(&idle), before);
+    assert_eq!(task.wakers(), 0);
 }

@@ -4,18 +4,17 @@
 
 mod support;
 
-use std::{future::pending, time::Duration};
+use std::future::pending;
 
-use support::{ByHand, CountingTimer};
+use support::{ByHand, CountingTimer, SECOND};
 use tenure::{OwnedFuture, Scope, time::TimerHandle};
 
 #[test]
 fn a_timer_of_ones_own_does_not_start_the_processs() {
-    let second = Duration::from_secs(1);
     let timer = TimerHandle::new(CountingTimer::default());
     let scope = Scope::builder("scope").timer(&timer).build();
-    let mut given = ByHand::new(pending::<()>().with_timeout(second).with_timer(&timer));
-    let mut by_scope = ByHand::new(pending::<()>().with_timeout(second).in_scope(&scope));
+    let mut given = ByHand::new(pending::<()>().with_timeout(SECOND).with_timer(&timer));
+    let mut by_scope = ByHand::new(pending::<()>().with_timeout(SECOND).in_scope(&scope));
     let poll = |chain: &mut dyn FnMut() -> bool| {
         allocation_counter::measure(|| assert!(chain(), "it waits")).count_total
     };

@@ -13,16 +13,16 @@ pub(crate) struct Count(Arc<AtomicUsize>);
 impl Count {
     /// Adds one and tells how many there were before.
     pub(crate) fn add(&self) -> usize {
-        self.0.fetch_add(1, Ordering::SeqCst)
+        self.add_all(1)
+    }
+
+    /// Adds `n` and tells how many there were before.
+    pub(crate) fn add_all(&self, n: usize) -> usize {
+        self.0.fetch_add(n, Ordering::SeqCst)
     }
 
     pub(crate) fn get(&self) -> usize {
         self.0.load(Ordering::SeqCst)
-    }
-
-    /// A guard that adds one when it is dropped.
-    pub(crate) fn on_drop(&self) -> OnDrop {
-        OnDrop(self.clone())
     }
 
     /// Counts how often `future` is polled.
@@ -36,15 +36,5 @@ impl Count {
             count.add();
             future.as_mut().poll(cx)
         })
-    }
-}
-
-/// Made by [`Count::on_drop`].
-#[derive(Debug)]
-pub(crate) struct OnDrop(Count);
-
-impl Drop for OnDrop {
-    fn drop(&mut self) {
-        self.0.add();
     }
 }

@@ -1,0 +1,242 @@
+//! What moves the virtual clock: it runs ahead when all that it watches waits for it, and only then.
+
+mod executors;
+mod support;
+
+use std::{
+    future::{Future, pending, poll_fn},
+    task::Poll,
+    time::Duration,
+};
+
+use futures::{SinkExt, StreamExt, channel::mpsc};
+use futures_lite::future::yield_now;
+use support::{ByHand, Log, SECOND, on_wake, panic_of, panic_quietly, poll_with};
+use tenure::{
+    OwnedFuture,
+    time::{Instant, TestClock},
+};
+
+executors::on_every_executor! {
+    async fn a_watched_future_moves_the_clock(executor: Executor) {
+        let clock = TestClock::new();
+        let hands = clock.clone();
+        let steps = async move {
+            for step in 1..=100 {
+                hands.sleep(step * SECOND).await;
+            }
+            hands.elapsed()
+        };
+        assert_eq!(executor.spawn(clock.watch(steps)).await, 5050 * SECOND);
+        assert_eq!(clock.elapsed(), 5050 * SECOND);
+    }
+
+    /// Each at its own pace; none is ever late.
+    async fn several_tasks_share_one_time(executor: Executor) {
+        let clock = TestClock::new();
+        let tasks: Vec<_> = (1..=8)
+            .map(|pace| {
+                let hands = clock.clone();
+                clock.watch(async move {
+                    let mut expected = Instant::START;
+                    for _ in 0..50 {
+                        hands.sleep(pace * SECOND).await;
+                        expected = expected + pace * SECOND;
+                        assert_eq!(hands.now(), expected);
+                    }
+                })
+            })
+            .collect();
+        let tasks: Vec<_> = tasks.into_iter().map(|task| executor.spawn(task)).collect();
+        futures::future::join_all(tasks).await;
+        assert_eq!(clock.elapsed(), 8 * 50 * SECOND);
+    }
+
+    /// While a message is on its way from one watched task to another, the clock waits.
+    async fn a_wake_on_its_way_holds_the_clock(executor: Executor) {
+        let clock = TestClock::new();
+        let (mut ask, mut asked) = mpsc::channel::<Instant>(0);
+        let (mut answer, mut answered) = mpsc::channel::<Instant>(0);
+        let hands = clock.clone();
+        let server = clock.watch(async move {
+            while let Some(at) = asked.next().await {
+                assert_eq!(hands.now(), at);
+                hands.sleep(SECOND).await;
+                answer.send(hands.now()).await.unwrap();
+            }
+        });
+        let hands = clock.clone();
+        let client = clock.watch(async move {
+            for _ in 0..50 {
+                let before = hands.now();
+                ask.send(before).await.unwrap();
+                let at = answered.next().await.unwrap();
+                assert_eq!((at, hands.now()), (before + SECOND, before + SECOND));
+            }
+        });
+        // This one it would ring if it ran ahead.
+        let idle = clock.watch(clock.sleep(60 * SECOND));
+        let (server, client) = (executor.spawn(server), executor.spawn(client));
+        let idle = executor.spawn(idle);
+        client.await;
+        server.await;
+        idle.await;
+        assert_eq!(clock.elapsed(), 60 * SECOND);
+    }
+
+    async fn one_that_is_spawned_late_holds_the_clock_until_then(executor: Executor) {
+        let clock = TestClock::new();
+        let hands = clock.clone();
+        let late = clock.watch(async move { hands.now() });
+        let first = executor.spawn(clock.watch(clock.sleep(SECOND)));
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        assert_eq!(clock.elapsed(), Duration::ZERO);
+        assert_eq!(executor.spawn(late).await, Instant::START);
+        first.await;
+        assert_eq!(clock.elapsed(), SECOND);
+    }
+
+    async fn one_that_is_done_leaves_the_clock_to_the_others(executor: Executor) {
+        let clock = TestClock::new();
+        let short = clock.watch(clock.sleep(SECOND));
+        let long = clock.watch(clock.sleep(5 * SECOND));
+        let at_once = clock.watch(async {});
+        let (short, long) = (executor.spawn(short), executor.spawn(long));
+        executor.spawn(at_once).await;
+        short.await;
+        long.await;
+        assert_eq!(clock.elapsed(), 5 * SECOND);
+    }
+
+    async fn a_pause_holds_the_clock(executor: Executor) {
+        let clock = TestClock::new();
+        let (outer, inner) = (clock.pause(), clock.pause());
+        let asleep = executor.spawn(clock.watch(clock.sleep(SECOND)));
+        let hands = clock.clone();
+        let worker = std::thread::spawn(move || {
+            for _ in 0..1000 {
+                std::thread::yield_now();
+                assert_eq!(hands.elapsed(), Duration::ZERO);
+            }
+            drop(outer);
+            assert_eq!(hands.elapsed(), Duration::ZERO);
+            drop(inner);
+        });
+        asleep.await;
+        worker.join().unwrap();
+        assert_eq!(clock.elapsed(), SECOND);
+    }
+}
+
+#[test]
+fn a_watched_future_that_is_dropped_lets_go() {
+    let clock = TestClock::new();
+    let never_polled = clock.watch(pending::<()>());
+    let mut polled = ByHand::new(clock.watch(poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        Poll::<()>::Pending
+    })));
+    let mut asleep = ByHand::new(clock.watch(clock.sleep(SECOND)));
+    assert!(asleep.poll().is_pending() && polled.poll().is_pending());
+    assert_eq!(clock.elapsed(), Duration::ZERO);
+    drop(never_polled);
+    assert_eq!(clock.elapsed(), Duration::ZERO, "one is on its way still");
+    drop(polled);
+    assert_eq!((clock.elapsed(), asleep.wakes()), (SECOND, 1));
+    assert!(asleep.poll().is_ready());
+}
+
+#[test]
+fn a_watched_future_that_panics_lets_go() {
+    let clock = TestClock::new();
+    let mut asleep = ByHand::new(clock.watch(clock.sleep(SECOND)));
+    let panics = clock.watch(async { panic_quietly() });
+    assert!(asleep.poll().is_pending());
+    panic_of(|| {
+        smol::block_on(async {
+            let () = panics.await;
+        })
+    });
+    assert_eq!((clock.elapsed(), asleep.wakes()), (SECOND, 1));
+}
+
+/// It is woken on the way, though nobody waits for it to run.
+#[test]
+fn what_is_not_watched_is_woken_but_not_waited_for() {
+    let (clock, rang) = (TestClock::new(), Log::default());
+    let (hands, log) = (clock.clone(), rang.clone());
+    let mut unwatched = clock.sleep(SECOND);
+    let waker = on_wake(move || log.note(hands.elapsed()));
+    assert!(poll_with(&mut unwatched, &waker).is_pending());
+    smol::block_on(clock.watch(clock.sleep(3 * SECOND)));
+    assert_eq!((clock.elapsed(), rang.all()), (3 * SECOND, vec![SECOND]));
+}
+
+#[test]
+fn nothing_moves_where_nothing_is_watched_or_nothing_is_set() {
+    let clock = TestClock::new();
+    let mut unwatched = ByHand::new(clock.sleep(SECOND));
+    assert!(unwatched.poll().is_pending());
+    drop(clock.pause());
+    assert_eq!(clock.elapsed(), Duration::ZERO);
+
+    let clock = TestClock::new();
+    let mut idle = ByHand::new(clock.watch(pending::<()>()));
+    assert!(idle.poll().is_pending());
+    assert_eq!((clock.elapsed(), idle.wakes()), (Duration::ZERO, 0));
+}
+
+#[test]
+fn a_watched_future_within_a_watched_one_counts_once() {
+    let clock = TestClock::new();
+    let both = futures::future::join(
+        clock.watch(clock.sleep(SECOND)),
+        clock.watch(clock.watch(clock.sleep(2 * SECOND))),
+    );
+    smol::block_on(clock.watch(both));
+    assert_eq!(clock.elapsed(), 2 * SECOND);
+}
+
+#[test]
+fn a_watched_future_may_be_run_within_another_executor() {
+    let clock = TestClock::new();
+    smol::block_on(async {
+        for _ in 0..3 {
+            smol::block_on(clock.watch(clock.sleep(SECOND)));
+        }
+    });
+    assert_eq!(clock.elapsed(), 3 * SECOND);
+}
+
+#[test]
+fn it_is_let_go_when_all_that_it_woke_has_gone() {
+    let clock = TestClock::new();
+    let mut first = ByHand::new(clock.watch(clock.sleep(SECOND)));
+    let mut second = ByHand::new(clock.watch(clock.sleep(2 * SECOND)));
+    assert!(first.poll().is_pending() && second.poll().is_pending());
+    assert_eq!((clock.elapsed(), first.wakes(), second.wakes()), (SECOND, 1, 0));
+    // Woken, it is dropped instead of polled.
+    drop(first);
+    assert_eq!((clock.elapsed(), second.wakes()), (2 * SECOND, 1));
+    assert!(second.poll().is_ready());
+}
+
+/// The permit is given back by something that the clock doesn't watch, and sets an alarm.
+#[test]
+fn an_alarm_that_is_set_while_all_is_idle_rings() {
+    use futures::{FutureExt, executor::block_on, future::poll_fn};
+    use tenure::Limit;
+
+    let (clock, limit) = (TestClock::new(), Limit::new(1));
+    let wait = || Box::pin(pending::<()>().limit(&limit).with_timer(&clock));
+    let (mut holder, mut head) = (wait(), wait());
+    assert!((&mut holder).now_or_never().is_none());
+    assert!((&mut head).now_or_never().is_none());
+
+    let mut next = Box::pin(clock.watch(async { 1 }.limit(&limit).with_timer(&clock)));
+    assert!(next.as_mut().now_or_never().is_none());
+    drop(holder);
+    assert_eq!(block_on(poll_fn(|cx| next.as_mut().poll(cx))).unwrap(), 1);
+}
