@@ -75,7 +75,7 @@ fn a_limit_of_zero_is_not_tried_again() {
     };
     let mut chain = ByHand::new(count.limit(&shut).retry(Backoff::fixed(Duration::ZERO)));
     let refused = chain.ready().unwrap_err();
-    assert_eq!((refused.position(), calls.get()), (Position::Above, 0));
+    assert_eq!((refused.position(), calls.get()), (Position::Below, 0));
 }
 
 #[test]

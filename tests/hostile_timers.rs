@@ -4,7 +4,6 @@ mod support;
 
 use std::{
     future::pending,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use support::ByHand;
+use support::{ByHand, panic_of};
 use tenure::{
     Limit, OwnedFuture, Owner,
     time::{AlarmId, Instant, TestClock, Timer, TimerHandle},
@@ -25,7 +24,7 @@ struct Faulty {
     alarm_fails: AtomicBool,
     clock_fails: AtomicBool,
     alarms: Mutex<Vec<Waker>>,
-    alive: Arc<()>,
+    _alive: Arc<()>,
 }
 
 impl Timer for Faulty {
@@ -51,7 +50,7 @@ fn faulty_alarm() -> TimerHandle {
 #[test]
 fn a_limit_and_its_timer_do_not_keep_each_other_alive() {
     let alive = Arc::new(());
-    let timer = TimerHandle::new(Faulty { alive: alive.clone(), ..Faulty::default() });
+    let timer = TimerHandle::new(Faulty { _alive: alive.clone(), ..Faulty::default() });
     let limit = Limit::new(1);
     let mut jobs = [(); 3].map(|()| ByHand::new(pending::<()>().limit(&limit).with_timer(&timer)));
     assert!(jobs.iter_mut().all(|job| job.poll().is_pending()));
@@ -68,7 +67,7 @@ fn a_waiter_is_woken_though_no_alarm_can_be_set() {
     let job = || ByHand::new(pending::<()>().limit(&limit).with_timer(&timer));
     let (mut holder, mut head, mut behind) = (job(), job(), job());
     assert!(holder.poll().is_pending() && head.poll().is_pending() && behind.poll().is_pending());
-    assert!(catch_unwind(AssertUnwindSafe(|| drop(holder))).is_err());
+    panic_of(|| drop(holder));
     assert_eq!((limit.active(), head.wakes()), (0, 1));
 }
 
@@ -81,7 +80,7 @@ fn a_newcomer_whose_alarm_fails_leaves_no_ghost_in_the_line() {
     drop(holder); // offered to the head
 
     let mut newcomer = ByHand::new(pending::<()>().limit(&limit).with_timer(faulty_alarm()));
-    assert!(catch_unwind(AssertUnwindSafe(|| newcomer.poll().is_pending())).is_err());
+    panic_of(|| newcomer.poll().is_pending());
     drop((head, newcomer));
     assert_eq!((limit.active(), limit.waiting()), (0, 0));
     assert!(job().poll().is_pending());
@@ -95,7 +94,7 @@ fn a_clock_that_fails_once_makes_no_timeout_endless() {
     };
     let timer = TimerHandle::new(Faulty { clock_fails: true.into(), ..Faulty::default() });
     let mut chain = ByHand::new(asks.with_timeout(Duration::from_nanos(5)).with_timer(&timer));
-    assert!(catch_unwind(AssertUnwindSafe(|| chain.poll().is_pending())).is_err());
+    panic_of(|| chain.poll().is_pending());
     let Poll::Ready(deadline) = chain.poll() else { panic!("it waits") };
     assert_eq!(deadline.unwrap(), Some(Instant::from_nanos(6)));
 }

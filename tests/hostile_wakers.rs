@@ -5,20 +5,16 @@ mod support;
 use std::{
     cell::RefCell,
     future::{Future, pending},
-    panic::{AssertUnwindSafe, catch_unwind, panic_any},
+    panic::panic_any,
     pin::pin,
     ptr,
     sync::atomic::{AtomicUsize, Ordering},
     task::{Context, Poll, RawWaker, RawWakerVTable, Waker},
     thread,
-    time::Duration,
 };
 
-use support::{ByHand, on_wake};
+use support::{ByHand, MILLISECOND, SECOND, on_wake, panic_of};
 use tenure::{Limit, OwnedFuture, time::TestClock};
-
-const MILLISECOND: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// What the next clone of a hooked waker does.
@@ -65,7 +61,7 @@ fn a_waker_that_panics_when_dropped_costs_no_permit() {
     let mut newcomer = Box::pin(pending::<()>().limit(&limit));
     let waker = hooked(move || drop(holder));
     let poll = || newcomer.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
-    assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+    panic_of(poll);
     drop(newcomer);
     assert_eq!(limit.active(), 0);
 }
@@ -87,7 +83,7 @@ fn a_waker_that_panics_when_cloned_puts_no_waiter_to_sleep() {
 
     let waker = hooked(|| panic!("cloned"));
     let poll = || late.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
-    assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+    panic_of(poll);
     assert!(late.as_mut().poll(&mut cx).is_pending());
     drop(early);
     assert_eq!(late.as_mut().poll(&mut cx).map(Result::unwrap), Poll::Ready(7));
@@ -115,7 +111,7 @@ fn an_advance_goes_on_after_a_waker_that_panics() {
     assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     let mut second = ByHand::new(clock.sleep(3 * SECOND));
     assert!(second.poll().is_pending());
-    assert!(catch_unwind(AssertUnwindSafe(|| clock.advance(5 * SECOND))).is_err());
+    panic_of(|| clock.advance(5 * SECOND));
     assert_eq!((second.wakes(), clock.elapsed()), (1, 5 * SECOND));
 }
 

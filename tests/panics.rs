@@ -294,7 +294,7 @@ fn a_member_that_panics_while_a_timeout_ends_it_aborts_its_siblings() {
         pending::<()>().await;
     };
     let chain = member.named("bomb").in_scope(&scope).with_timeout(Duration::ZERO);
-    assert_eq!(message(&*caught(|| smol::block_on(chain))), "on drop");
+    assert_eq!(message(&*panic_of(|| smol::block_on(chain))), "on drop");
     assert_eq!(scope.abort_handle().reason(), Some(panicked(Some("bomb"), "on drop")));
 }
 
@@ -310,6 +310,6 @@ impl std::fmt::Display for Unspeakable {
 fn an_error_that_panics_when_displayed_aborts_the_siblings() {
     let scope = Scope::new("pair");
     let failing = async { Err::<(), _>(Unspeakable) }.try_in_scope(&scope);
-    assert_eq!(message(&*caught(|| smol::block_on(failing).is_ok())), "no words");
+    assert_eq!(message(&*panic_of(|| smol::block_on(failing).is_ok())), "no words");
     assert_eq!(scope.abort_handle().reason(), Some(panicked(None, "no words")));
 }
