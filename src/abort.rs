@@ -29,13 +29,15 @@
 //! To give a handle to a future, use [`with_abort`](crate::OwnedFuture::with_abort); to ask for the
 //! one that a future has, write a closure that takes an [`Owner`](crate::Owner).
 
+mod aborted;
 mod guard;
 mod handle;
 mod node;
 mod reason;
 mod wait;
 
+pub use aborted::{Aborted, Position};
 pub use guard::{AbortOnDrop, OnAbort};
 pub use handle::AbortHandle;
-pub use reason::{AbortReason, Aborted, Name, Position};
+pub use reason::{AbortReason, Name};
 pub use wait::WaitAborted;

@@ -169,7 +169,7 @@ impl<O: Operation> Operation for Limited<O> {
         let this = self.project();
         if this.limit.capacity() == 0 {
             let reason = AbortReason::Rejected { why: "it has no permits".into() };
-            return Poll::Ready(Err(Aborted::new(reason, lent.name().cloned(), Position::Below)));
+            return Poll::Ready(Err(Aborted::of(reason, lent.name().cloned(), Position::Below)));
         }
         let ticket = this.ticket.get_or_insert_with(|| Ticket::new(this.limit.queue.clone()));
         let waited = ticket.is_waiting();

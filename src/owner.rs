@@ -156,6 +156,15 @@ impl Owner {
         self.deadline
     }
 
+    /// The timer of the nearest owner that was given one; with `std`, else the process's own.
+    ///
+    /// Whatever waits by it goes along when a test gives the whole a
+    /// [`TestClock`](crate::time::TestClock): see [`TimerHandle::sleep`].
+    #[must_use]
+    pub fn timer(&self) -> Option<&TimerHandle> {
+        self.timer.as_ref()
+    }
+
     /// How much time is left until the deadline; `None` where there is none.
     ///
     /// ```

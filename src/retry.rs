@@ -33,6 +33,10 @@
 //! assert_eq!(calls.take(), 3);
 //! ```
 //!
+//! The cure has one side to it: an owner inside of the closure is flattened along with the rest, and
+//! its abort is then an error like any other. Keep owners, `.in_scope()` and `.with_abort()`, outside
+//! of the retry, where their abort ends it at once.
+//!
 //! # What is tried again
 //!
 //! | an attempt ends with | |
@@ -40,6 +44,7 @@
 //! | `Err(e)` | tried again if [`when`](crate::Owned::when) says so; without it, always |
 //! | an abort from [below](Position::Below): its own timeout | tried again |
 //! | a limit that lets nothing in, no timer to wait on | never: it would be the same again |
+//! | an abort that the closure itself flattened, `Err(Error::Aborted(..))` | an `Err(e)` like any other |
 //! | an abort from [above](Position::Above): an owner, a scope, a handle, a deadline | never |
 //!
 //! A back-off that would end at the owner's deadline or after it is not begun: the retry ends at once, with
@@ -47,6 +52,7 @@
 //! cause. A back-off of zero touches no timer.
 
 mod backoff;
+mod chance;
 
 use core::{
     fmt,
@@ -311,7 +317,7 @@ fn too_late<T, E>(
     reason: AbortReason,
     origin: Option<Name>,
 ) -> Outcome<T, E> {
-    outcome.map_err(|cause| Aborted::new(reason, origin, Position::Above).because(cause))
+    outcome.map_err(|cause| Aborted::of(reason, origin, Position::Above).because(cause))
 }
 
 impl<O: fmt::Debug, P: fmt::Debug, W, N> fmt::Debug for Retry<O, P, W, N> {

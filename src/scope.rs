@@ -19,6 +19,11 @@
 //! # });
 //! ```
 //!
+//! # Scopes in scopes
+//!
+//! A scope isn't a member of another one; the futures are. Put them into both,
+//! `.in_scope(&inner).in_scope(&outer)`, and the abort of either one ends them.
+//!
 //! # Failure
 //!
 //! [`in_scope`](crate::OwnedFuture::in_scope) owns, and leaves a failure to whoever awaits it.
@@ -217,7 +222,7 @@ impl Scope {
     /// let scope = Scope::new("batch");
     /// let job = smol::spawn(async { 1 }.in_scope(&scope));
     /// let report = scope.close().await;
-    /// assert!(report.reason().is_none()); // nobody aborted it
+    /// assert!(report.aborted().is_none()); // nobody aborted it
     ///
     /// // Now it is closed, it starts nothing.
     /// let late = async { 2 }.in_scope(&scope).await;
@@ -242,7 +247,9 @@ impl Scope {
     /// Defers clean-up until all members have ended: the last deferred runs first.
     ///
     /// `f` is told why the scope was aborted, if it was. If it panics, the rest still runs. Let it hold
-    /// no clone of this very scope: that would keep the scope alive until it is closed.
+    /// no clone of this very scope: that would keep the scope alive until it is closed. Its panic isn't
+    /// resumed but counted, in [`Report::panicked`]. On a scope that has closed it runs at the next
+    /// `close()`, or when the last clone is dropped.
     ///
     /// ```
     /// use tenure::Scope;

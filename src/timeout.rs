@@ -192,7 +192,7 @@ impl<O: Operation> Operation for Timeout<O> {
                 }
                 let reason = ready!(alarm.poll(*this.end, deadline, cx, lent));
                 let origin = this.op.name().or_else(|| lent.name()).cloned();
-                Aborted::new(reason, origin, this.end.position())
+                Aborted::of(reason, origin, this.end.position())
             }
         };
         *verdict = Some(aborted.clone());

@@ -61,7 +61,7 @@ executors::on_every_executor! {
         let member = executor.spawn(async move { inner.close().await }.in_scope(&scope));
         yield_now().await;
         scope.abort("stop");
-        assert!(scope.close().await.reason().is_some());
+        assert!(scope.close().await.aborted().is_some());
         member.await.unwrap_err();
     }
 }

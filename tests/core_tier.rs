@@ -56,7 +56,7 @@ fn a_scope_aborts_its_members_and_closes_when_they_are_gone() {
 
     let (member, report) = block_on(clock.watch(join(member, closing)));
     assert_eq!(member.unwrap_err().to_string(), "enough (in `core`)");
-    assert!(report.reason().is_some());
+    assert!(report.aborted().is_some());
     assert_eq!(scope.members(), 0);
 }
 

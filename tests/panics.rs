@@ -45,7 +45,7 @@ executors::on_every_executor! {
         let report = scope.close().await;
         assert_eq!((drops.live(), limit.active(), scope.members()), (0, 0, 0));
         let reason = panicked(Some("child"), "7 is out of range");
-        assert_eq!(report.reason().unwrap().reason(), &reason);
+        assert_eq!(report.aborted().unwrap().reason(), &reason);
         for sibling in siblings {
             assert_eq!(sibling.await.unwrap_err().reason(), &reason);
         }

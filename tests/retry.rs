@@ -4,6 +4,7 @@ mod executors;
 mod support;
 
 use std::{
+    cell::Cell,
     future::{pending, ready},
     sync::{Arc, Mutex},
     task::Poll,
@@ -319,4 +320,28 @@ fn the_trap_and_its_cures() {
 
     let cure = failing(&attempts).with_timeout(SECOND).retry(thrice);
     assert_eq!(smol::block_on(cure).unwrap(), Err("attempt 7".into()));
+}
+
+/// The closure flattens what its owner says, so the retry can't tell it from an error.
+#[test]
+fn an_owner_inside_of_the_closure_is_an_error_like_any_other_and_one_outside_is_not() {
+    let (stop, calls) = (AbortHandle::new(), Cell::new(0));
+    stop.abort("stop");
+    let work = || async {
+        calls.set(calls.get() + 1);
+        Ok::<(), &str>(())
+    };
+    let at_once = Backoff::fixed(Duration::ZERO).attempts(3);
+    let attempts = Cell::new(0);
+    let inside = (|| {
+        attempts.set(attempts.get() + 1);
+        work().with_abort(&stop).flatten()
+    })
+    .retry(at_once);
+    assert!(smol::block_on(inside).unwrap().is_err());
+    assert_eq!((attempts.get(), calls.get()), (3, 0));
+
+    let outside = work.retry(at_once).with_abort(&stop);
+    assert!(smol::block_on(outside).is_err());
+    assert_eq!(calls.get(), 0);
 }

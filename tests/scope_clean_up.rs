@@ -119,7 +119,7 @@ executors::on_every_executor! {
             (executor.spawn(scope.close()), log)
         };
         let (close, log) = told(false);
-        assert!(close.await.reason().is_none());
+        assert!(close.await.aborted().is_none());
         assert_eq!(log.all(), ["None", "None"]);
         let (close, log) = told(true);
         let report = close.await;

@@ -26,7 +26,7 @@ executors::on_every_executor! {
         }
         let report = scope.close().await;
         assert_eq!((drops.made(), drops.live(), scope.members()), (50, 0, 0));
-        assert!(report.reason().is_none());
+        assert!(report.aborted().is_none());
     }
 
     async fn a_thousand_members_end_with_one_abort(executor: Executor) {
@@ -40,7 +40,7 @@ executors::on_every_executor! {
         assert!(scope.abort("stop"));
         let report = scope.close().await;
         assert_eq!((drops.live(), scope.members()), (0, 0));
-        assert_eq!(report.reason().unwrap().to_string(), "stop (in `scope`)");
+        assert_eq!(report.aborted().unwrap().to_string(), "stop (in `scope`)");
         for task in tasks {
             assert_eq!(task.await.unwrap_err().to_string(), "stop (in `scope`)");
         }
@@ -157,7 +157,7 @@ fn a_member_that_is_never_polled_holds_the_close_until_it_is_dropped() {
     assert_eq!(scope.members(), 1);
     drop(member);
     assert_eq!(close.wakes(), 1);
-    assert_eq!(close.ready().reason().unwrap().to_string(), "stop (in `scope`)");
+    assert_eq!(close.ready().aborted().unwrap().to_string(), "stop (in `scope`)");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_report_stays_as_it_was_given() {
     let scope = Scope::new("scope");
     let report = ByHand::new(scope.close()).ready();
     scope.abort("too late");
-    assert!(report.reason().is_none());
+    assert!(report.aborted().is_none());
     assert_eq!(report.to_string(), "`scope` closed");
 }
 

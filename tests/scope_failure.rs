@@ -61,7 +61,7 @@ executors::on_every_executor! {
         let mut cleaned = log.all();
         cleaned.sort();
         assert_eq!(cleaned, ["a cleaned up at 30", "b cleaned up at 30", "c cleaned up at 30"]);
-        assert_eq!(report.reason().unwrap().reason(), &sibling_failed(Some("b"), "b is down"));
+        assert_eq!(report.aborted().unwrap().reason(), &sibling_failed(Some("b"), "b is down"));
 
         assert_eq!(b.await.unwrap(), Err("b is down"));
         for sibling in [a.await, c.await] {

@@ -73,7 +73,7 @@ async fn fetch_all(inputs: &[String], settings: &Settings) -> io::Result<Report>
 
     // Each chain has ended, so this waits for nothing; it tells why, if the whole was aborted.
     let closed = work.scope.close().await;
-    Ok(Report::new(rows, closed.reason()))
+    Ok(Report::new(rows, closed.aborted().cloned()))
 }
 
 /// What all the fetches share.

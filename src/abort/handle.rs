@@ -283,6 +283,10 @@ impl AbortHandle {
     /// assert_eq!(told.recv().unwrap(), "bye");
     /// # drop(guard);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the handle is aborted already and `f` panics.
     pub fn on_abort(&self, f: impl FnOnce(&Aborted) + Send + 'static) -> OnAbort {
         OnAbort::new(self.clone(), f)
     }

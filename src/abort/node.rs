@@ -144,7 +144,7 @@ impl Node {
             return false;
         }
         let origin = self.state.with(|state| state.name.clone()).map(|name| *name);
-        let aborted = Aborted::new(reason, origin, Position::Here);
+        let aborted = Aborted::of(reason, origin, Position::Here);
         self.pass_on(match cause {
             Some(cause) => aborted.because(cause),
             None => aborted,

@@ -60,6 +60,10 @@ impl<E> From<Aborted> for Error<E> {
 
 /// Future made by [`Owned::flatten`].
 ///
+/// # Panics
+///
+/// When it is polled after it was ready.
+///
 /// # Cancel safety
 ///
 /// As that of [`Owned`].
@@ -95,6 +99,10 @@ impl<O: Operation<Output = Result<T, E>>, T, E> FusedFuture for Flatten<O> {
 }
 
 /// Future made by [`Owned::flatten_into`].
+///
+/// # Panics
+///
+/// When it is polled after it was ready.
 ///
 /// # Cancel safety
 ///

@@ -29,7 +29,8 @@ use crate::{
 ///
 /// It resolves to `Result<Output, Aborted>`, one layer however many adapters stand in the chain. It
 /// does nothing until it is polled: until then it is a description, and holds all that it will need
-/// in one place. When it is ready, all that it ran has been dropped.
+/// in one place. When it is ready, all that it ran has been dropped. To poll it by reference,
+/// [`pin!`](core::pin::pin) it first.
 ///
 /// ```
 /// use std::time::Duration;
@@ -123,7 +124,7 @@ impl<O: Operation> Owned<O> {
     /// [`AbortReason::DeadlinePassed`](crate::abort::AbortReason::DeadlinePassed).
     ///
     /// `at` is a point on the owner's timer; with `std`, a `std::time::Instant` is one on the
-    /// process's own. One that has passed gives one poll.
+    /// process's own. Under another timer write `clock.now() + d`. One that has passed gives one poll.
     ///
     /// ```
     /// use std::{future::pending, time::{Duration, Instant}};
@@ -132,6 +133,10 @@ impl<O: Operation> Owned<O> {
     /// let stuck = pending::<()>().with_deadline(Instant::now() + Duration::from_millis(1));
     /// assert_eq!(smol::block_on(stuck).unwrap_err().to_string(), "the deadline has passed");
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`with_timeout`](Self::with_timeout) where there is no timer.
     pub fn with_deadline(self, at: impl Into<Instant>) -> Owned<Timeout<O>> {
         Owned::new(Timeout::at(self.into_operation(), at.into()))
     }
@@ -157,7 +162,13 @@ impl<O: Operation> Owned<O> {
     ///
     /// # Errors
     ///
-    /// The last attempt's, or [`Aborted`]. See [`retry`](crate::retry#what-is-tried-again).
+    /// The last attempt's, or [`Aborted`]. See [`retry`](crate::retry#what-is-tried-again). Without the
+    /// `std` feature and without a timer, [`AbortReason::NoTimer`](crate::abort::AbortReason::NoTimer)
+    /// where it would have to wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the attempt that runs, or the back-off; no further attempt is made.
     pub fn retry<P: Policy, T, E>(self, policy: P) -> Owned<Retry<O, P>>
     where
         O: Repeat<Output = Result<T, E>>,
@@ -221,7 +232,8 @@ impl<O: Operation> Owned<O> {
     /// says what the error displays.
     ///
     /// It fails by an `Err` of its own or by an abort from below, its own timeout. The error itself
-    /// goes to whoever awaits this future.
+    /// goes to whoever awaits this future. Put it after `.retry()`: before it, the first attempt that
+    /// fails aborts the scope.
     ///
     /// ```
     /// use tenure::{OwnedFuture, Scope};
@@ -234,6 +246,14 @@ impl<O: Operation> Owned<O> {
     /// assert_eq!(failed.unwrap(), Err("no such user"));
     /// assert_eq!(sibling.unwrap_err().to_string(), "`user` failed: no such user (in `pair`)");
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`in_scope`](Self::in_scope), and its own.
+    ///
+    /// # Panics
+    ///
+    /// As [`in_scope`](Self::in_scope); also if the error panics when it is displayed.
     pub fn try_in_scope<S, T, E>(self, scope: &S) -> Owned<TryInScope<O>>
     where
         S: Owns + ?Sized,
@@ -253,6 +273,10 @@ impl<O: Operation> Owned<O> {
     /// stop.abort("user hit stop");
     /// assert_eq!(smol::block_on(endless).unwrap_err().to_string(), "user hit stop");
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Aborted`], with the handle's reason.
     pub fn with_abort(self, handle: &AbortHandle) -> Owned<WithAbort<O>> {
         Owned::new(WithAbort::new(self.into_operation(), handle.clone()))
     }
@@ -287,6 +311,9 @@ impl<O: Operation> Owned<O> {
     }
 
     /// Ends the chain with one `Result` for both kinds of failure: `Result<T, Error<E>>`.
+    ///
+    /// [`Error<E>`](crate::Error) is a [`core::error::Error`] where `E` is one; for others, such as
+    /// `&str`, there is [`flatten_into`](Self::flatten_into).
     ///
     /// ```
     /// use tenure::{Error, OwnedFuture};
@@ -325,7 +352,7 @@ where
     W: When<E>,
     N: Notify<E>,
 {
-    /// Tries again only after errors for which `when` returns `true`.
+    /// Tries again only after errors for which `when` returns `true`. Write it right after `.retry()`.
     ///
     /// ```
     /// use std::{io, time::Duration};
@@ -346,7 +373,7 @@ where
         Owned::new(self.into_operation().when(when))
     }
 
-    /// Calls `notify` before each back-off, for a log or a count.
+    /// Calls `notify` before each back-off, for a log or a count. Write it right after `.retry()`.
     ///
     /// ```
     /// use std::time::Duration;

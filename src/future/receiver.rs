@@ -53,6 +53,8 @@ use crate::{
 /// | `FnMut() -> Fut`: a closure, an async closure, an `async fn` | once, or per attempt of a retry |
 /// | `FnMut(Owner) -> Fut`, with the type written: `\|owner: Owner\| ..` | the same, and sees its [`Owner`] |
 ///
+/// An `async fn` with arguments is wrapped: `|| fetch(7)`.
+///
 /// # Cancel safety
 ///
 /// Dropping a chain at any point drops all that it runs, gives its permit back, leaves its scope and
@@ -78,17 +80,17 @@ pub trait OwnedFuture<M = FromFuture>: Sized {
     /// ```
     fn owned(self) -> Owned<Self::Operation>;
 
-    /// See [`Owned::with_timeout`].
+    /// Ends the receiver after so much time. See [`Owned::with_timeout`].
     fn with_timeout(self, after: Duration) -> Owned<Timeout<Self::Operation>> {
         self.owned().with_timeout(after)
     }
 
-    /// See [`Owned::with_deadline`].
+    /// Ends the receiver at a point in time. See [`Owned::with_deadline`].
     fn with_deadline(self, at: impl Into<Instant>) -> Owned<Timeout<Self::Operation>> {
         self.owned().with_deadline(at)
     }
 
-    /// See [`Owned::retry`].
+    /// Tries the receiver again when it fails. See [`Owned::retry`].
     fn retry<P: Policy, T, E>(self, policy: P) -> Owned<Retry<Self::Operation, P>>
     where
         Self::Operation: Repeat<Output = Result<T, E>>,
@@ -96,17 +98,17 @@ pub trait OwnedFuture<M = FromFuture>: Sized {
         self.owned().retry(policy)
     }
 
-    /// See [`Owned::limit`].
+    /// Runs the receiver while it holds a permit. See [`Owned::limit`].
     fn limit(self, limit: &Limit) -> Owned<Limited<Self::Operation>> {
         self.owned().limit(limit)
     }
 
-    /// See [`Owned::in_scope`].
+    /// Makes the receiver a member of a scope. See [`Owned::in_scope`].
     fn in_scope<S: Owns + ?Sized>(self, scope: &S) -> Owned<InScope<Self::Operation>> {
         self.owned().in_scope(scope)
     }
 
-    /// See [`Owned::try_in_scope`].
+    /// Makes the receiver a member of a scope that its failure aborts. See [`Owned::try_in_scope`].
     fn try_in_scope<S, T, E>(self, scope: &S) -> Owned<TryInScope<Self::Operation>>
     where
         S: Owns + ?Sized,
@@ -116,17 +118,17 @@ pub trait OwnedFuture<M = FromFuture>: Sized {
         self.owned().try_in_scope(scope)
     }
 
-    /// See [`Owned::with_abort`].
+    /// Ends the receiver when a handle is aborted. See [`Owned::with_abort`].
     fn with_abort(self, handle: &AbortHandle) -> Owned<WithAbort<Self::Operation>> {
         self.owned().with_abort(handle)
     }
 
-    /// See [`Owned::with_timer`].
+    /// Lets the receiver go by another timer. See [`Owned::with_timer`].
     fn with_timer(self, timer: impl Into<TimerHandle>) -> Owned<WithTimer<Self::Operation>> {
         self.owned().with_timer(timer)
     }
 
-    /// See [`Owned::named`].
+    /// Gives the receiver a name for errors to call it by. See [`Owned::named`].
     fn named(self, name: impl Into<Name>) -> Owned<Named<Self::Operation>> {
         self.owned().named(name)
     }

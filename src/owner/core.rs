@@ -168,7 +168,7 @@ impl Member {
             Err(aborted) => aborted.at(Position::Above),
             Ok(()) => {
                 let name = Some(self.core.name.clone());
-                Aborted::new(AbortReason::ScopeEnded, name, Position::Above)
+                Aborted::of(AbortReason::ScopeEnded, name, Position::Above)
             }
         })
     }

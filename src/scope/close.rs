@@ -16,6 +16,10 @@ use crate::{
 
 /// Future made by [`Scope::close`].
 ///
+/// # Panics
+///
+/// When it is polled after it was ready.
+///
 /// # Cancel safety
 ///
 /// Dropping it leaves the scope closing, and a clean-up that has begun where it is: the next
@@ -50,7 +54,7 @@ enum Stage {
 #[derive(Clone, Debug)]
 pub struct Report {
     scope: Name,
-    reason: Option<Aborted>,
+    aborted: Option<Aborted>,
     done: Done,
 }
 
@@ -62,11 +66,11 @@ impl Report {
     /// let scope = Scope::new("ingest");
     /// scope.abort("user hit stop");
     /// let report = smol::block_on(scope.close());
-    /// assert_eq!(report.reason().unwrap().reason().to_string(), "user hit stop");
+    /// assert_eq!(report.aborted().unwrap().reason().to_string(), "user hit stop");
     /// ```
     #[must_use]
-    pub fn reason(&self) -> Option<Aborted> {
-        self.reason.clone()
+    pub fn aborted(&self) -> Option<&Aborted> {
+        self.aborted.as_ref()
     }
 
     /// How many pieces of clean-up have run.
@@ -114,7 +118,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Done { steps, overran, panicked } = self.done;
         write!(f, "`{}` closed", self.scope)?;
-        if let Some(reason) = &self.reason {
+        if let Some(reason) = &self.aborted {
             write!(f, ": {reason}")?;
         }
         if steps > 0 {
@@ -175,7 +179,7 @@ impl Future for Close {
         }
         *stage = Stage::Closed;
         let done = core.give_turn_back(None);
-        Poll::Ready(Report { scope: core.name.clone(), reason: core.abort.check().err(), done })
+        Poll::Ready(Report { scope: core.name.clone(), aborted: core.abort.check().err(), done })
     }
 }
 

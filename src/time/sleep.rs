@@ -11,7 +11,7 @@ use super::{AlarmId, Instant, TimerHandle};
 
 /// Future that is ready once its timer has reached a point in time.
 ///
-/// Made by [`TestClock::sleep`](super::TestClock::sleep). It sets its alarm when it is first
+/// Made by [`TimerHandle::sleep`] and [`TestClock::sleep`](super::TestClock::sleep). It sets its alarm when it is first
 /// polled, and only if the point has not been reached.
 ///
 /// ```

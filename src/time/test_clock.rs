@@ -1,18 +1,13 @@
-use alloc::{collections::BTreeMap, vec::Vec};
-use core::{
-    fmt,
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+mod watch;
 
-use futures_core::FusedFuture;
-use pin_project::{pin_project, pinned_drop};
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::{fmt, future::Future, task::Waker, time::Duration};
+
+pub use watch::Watch;
 
 use super::{AlarmId, Instant, Sleep, Timer, TimerHandle, queue::AlarmQueue};
 use crate::{
-    sync::{Arc, Mutex, impl_wake},
+    sync::{Arc, Mutex},
     wake::Panics,
 };
 
@@ -39,6 +34,8 @@ use crate::{
 ///
 /// Only watched futures count. While one waits for something that isn't watched (a thread, a
 /// socket), the clock takes it for idle and jumps ahead: hold it with [`pause`](TestClock::pause).
+/// Where nothing is watched, time stands still until somebody calls [`advance`](TestClock::advance): a
+/// test that hangs has most likely forgotten to watch.
 /// Several tasks are watched one by one. The order in which alarms wake is always the same: by
 /// time, then in the order in which they were set. What threads then make of it isn't.
 #[derive(Clone)]
@@ -129,7 +126,7 @@ impl TestClock {
     /// smol::block_on(hour);
     /// ```
     pub fn sleep(&self, after: Duration) -> Sleep {
-        Sleep::new(self.handle.clone(), self.now() + after)
+        self.handle.sleep(after)
     }
 
     /// Moves time on by `by`, and wakes on the way what falls due, the earliest first.
@@ -194,8 +191,7 @@ impl TestClock {
             state.seats.insert(state.seated, Seat { polling: false, woken: true, task: None });
             state.seated
         });
-        let bell = Arc::new(Bell { shared: self.shared.clone(), seat });
-        Watch { future: Some(future), waker: Waker::from(bell.clone()), bell }
+        Watch::new(self.shared.clone(), seat, future)
     }
 
     /// Holds the clock, so that it doesn't jump, until the guard is dropped.
@@ -348,84 +344,5 @@ impl Drop for Pause {
 impl fmt::Debug for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pause").finish_non_exhaustive()
-    }
-}
-
-/// Future that a [`TestClock`] watches; made by [`TestClock::watch`].
-///
-/// # Cancel safety
-///
-/// As that of the future inside. Once dropped it no longer holds the clock.
-#[must_use = "a future does nothing until it is awaited or polled"]
-#[pin_project(PinnedDrop)]
-pub struct Watch<F> {
-    #[pin]
-    future: Option<F>,
-    waker: Waker,
-    bell: Arc<Bell>,
-}
-
-/// The waker of a seat: counts before it passes the wake-up on.
-struct Bell {
-    shared: Arc<Shared>,
-    seat: u64,
-}
-
-impl Bell {
-    fn ring(&self) {
-        let task = self.shared.change(self.seat, |seat| {
-            seat.woken = true;
-            seat.task.take()
-        });
-        if let Some(task) = task.flatten() {
-            task.wake();
-        }
-    }
-}
-
-impl_wake!(Bell, Bell::ring);
-
-impl<F: Future> Future for Watch<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let mut this = self.project();
-        let (shared, seat) = (&this.bell.shared, this.bell.seat);
-        let task = cx.waker().clone();
-        let replaced = shared.change(seat, |seat| {
-            (seat.polling, seat.woken) = (true, false);
-            seat.task.replace(task)
-        });
-        drop(replaced);
-        let future = this.future.as_mut().as_pin_mut().expect("`Watch` polled after completion");
-        if let Poll::Ready(value) = future.poll(&mut Context::from_waker(this.waker)) {
-            this.future.set(None);
-            shared.leave(seat);
-            return Poll::Ready(value);
-        }
-        shared.change(seat, |seat| seat.polling = false);
-        shared.settle();
-        Poll::Pending
-    }
-}
-
-impl<F: Future> FusedFuture for Watch<F> {
-    fn is_terminated(&self) -> bool {
-        self.future.is_none()
-    }
-}
-
-#[pinned_drop]
-impl<F> PinnedDrop for Watch<F> {
-    fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        this.future.set(None);
-        this.bell.shared.leave(this.bell.seat);
-    }
-}
-
-impl<F> fmt::Debug for Watch<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("done", &self.future.is_none()).finish_non_exhaustive()
     }
 }

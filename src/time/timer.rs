@@ -1,8 +1,8 @@
-use core::{fmt, task::Waker};
+use core::{fmt, task::Waker, time::Duration};
 
 use alloc::boxed::Box;
 
-use super::Instant;
+use super::{Instant, Sleep};
 use crate::sync::Arc;
 
 /// What tells the time and wakes tasks at a given point of it.
@@ -181,6 +181,36 @@ impl TimerHandle {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.timer().now()
+    }
+
+    /// A future that is ready when `after` has passed from now.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::{Owner, OwnedFuture, time::TestClock};
+    ///
+    /// let clock = TestClock::new();
+    /// let naps = |owner: Owner| async move {
+    ///     let timer = owner.timer().expect("with `std` there always is one");
+    ///     timer.sleep(Duration::from_secs(60)).await;
+    /// };
+    /// smol::block_on(clock.watch(naps.with_timer(&clock))).unwrap();
+    /// assert_eq!(clock.elapsed(), Duration::from_secs(60));
+    /// ```
+    pub fn sleep(&self, after: Duration) -> Sleep {
+        self.sleep_until(self.now() + after)
+    }
+
+    /// A future that is ready once this timer has reached `at`.
+    ///
+    /// ```
+    /// use tenure::time::{Instant, TestClock, TimerHandle};
+    ///
+    /// let timer = TimerHandle::from(&TestClock::new());
+    /// smol::block_on(timer.sleep_until(Instant::START)); // that was long ago
+    /// ```
+    pub fn sleep_until(&self, at: Instant) -> Sleep {
+        Sleep::new(self.clone(), at)
     }
 
     /// The process's own timer, where there is one.

@@ -1,0 +1,107 @@
+use core::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use futures_core::FusedFuture;
+use pin_project::{pin_project, pinned_drop};
+
+use super::Shared;
+use crate::{
+    sync::{Arc, impl_wake},
+    wake::Panics,
+};
+
+/// Future that a [`TestClock`](super::TestClock) watches; made by [`TestClock::watch`](super::TestClock::watch).
+///
+/// # Panics
+///
+/// When it is polled after it was ready.
+///
+/// # Cancel safety
+///
+/// As that of the future inside. Once dropped it no longer holds the clock.
+#[must_use = "a future does nothing until it is awaited or polled"]
+#[pin_project(PinnedDrop)]
+pub struct Watch<F> {
+    #[pin]
+    future: Option<F>,
+    waker: Waker,
+    bell: Arc<Bell>,
+}
+
+/// The waker of a seat: counts before it passes the wake-up on.
+struct Bell {
+    shared: Arc<Shared>,
+    seat: u64,
+}
+
+impl<F> Watch<F> {
+    pub(super) fn new(shared: Arc<Shared>, seat: u64, future: F) -> Self {
+        let bell = Arc::new(Bell { shared, seat });
+        Self { future: Some(future), waker: Waker::from(bell.clone()), bell }
+    }
+}
+
+impl Bell {
+    fn ring(&self) {
+        let task = self.shared.change(self.seat, |seat| {
+            seat.woken = true;
+            seat.task.take()
+        });
+        if let Some(task) = task.flatten() {
+            task.wake();
+        }
+    }
+}
+
+impl_wake!(Bell, Bell::ring);
+
+impl<F: Future> Future for Watch<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let (shared, seat) = (&this.bell.shared, this.bell.seat);
+        let task = cx.waker().clone();
+        let replaced = shared.change(seat, |seat| {
+            (seat.polling, seat.woken) = (true, false);
+            seat.task.replace(task)
+        });
+        drop(replaced);
+        let future = this.future.as_mut().as_pin_mut().expect("`Watch` polled after completion");
+        if let Poll::Ready(value) = future.poll(&mut Context::from_waker(this.waker)) {
+            let mut panics = Panics::default();
+            panics.run(|| this.future.set(None));
+            shared.leave(seat);
+            panics.resume();
+            return Poll::Ready(value);
+        }
+        shared.change(seat, |seat| seat.polling = false);
+        shared.settle();
+        Poll::Pending
+    }
+}
+
+impl<F: Future> FusedFuture for Watch<F> {
+    fn is_terminated(&self) -> bool {
+        self.future.is_none()
+    }
+}
+
+#[pinned_drop]
+impl<F> PinnedDrop for Watch<F> {
+    fn drop(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.future.set(None);
+        this.bell.shared.leave(this.bell.seat);
+    }
+}
+
+impl<F> fmt::Debug for Watch<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("done", &self.future.is_none()).finish_non_exhaustive()
+    }
+}
