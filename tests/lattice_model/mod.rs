@@ -1,0 +1,191 @@
+//! A lattice as a list of nodes, each after those above it, and what one abort after another does to it.
+
+#![allow(dead_code, reason = "no test file needs all of it")]
+
+use proptest::{collection::vec, prelude::*, sample::Index};
+use tenure::{
+    AbortHandle,
+    abort::{Aborted, Position},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Never,
+    Root,
+    Named,
+    Child,
+    Any,
+    All,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    /// The places of its parents in the list.
+    pub(crate) above: Vec<usize>,
+}
+
+/// What an abort tells, with the reason as text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) reason: String,
+    pub(crate) origin: Option<String>,
+    pub(crate) position: Position,
+}
+
+impl Verdict {
+    pub(crate) fn of(handle: &AbortHandle) -> Option<Self> {
+        handle.check().err().as_ref().map(Self::from)
+    }
+
+    pub(crate) fn seen_from_below(&self) -> Self {
+        Self { position: Position::Above, ..self.clone() }
+    }
+}
+
+impl From<&Aborted> for Verdict {
+    fn from(aborted: &Aborted) -> Self {
+        Self {
+            reason: aborted.reason().to_string(),
+            origin: aborted.origin().map(str::to_owned),
+            position: aborted.position(),
+        }
+    }
+}
+
+impl Node {
+    /// Whether what lies above aborts this node. Of none a join never aborts and a meet has.
+    pub(crate) fn is_due(&self, is_aborted: impl Fn(usize) -> bool) -> bool {
+        let mut above = self.above.iter().map(|&place| is_aborted(place));
+        match self.kind {
+            Kind::Never | Kind::Root | Kind::Named => false,
+            Kind::Child | Kind::Any => above.any(|aborted| aborted),
+            Kind::All => above.all(|aborted| aborted),
+        }
+    }
+
+    /// What an abort of this very node tells, if it stands at `place`.
+    pub(crate) fn verdict(&self, place: usize, reason: &str) -> Verdict {
+        Verdict {
+            reason: reason.to_owned(),
+            origin: (self.kind == Kind::Named).then(|| name(place)),
+            position: Position::Here,
+        }
+    }
+
+    pub(crate) fn make(&self, place: usize, above: &[&AbortHandle]) -> AbortHandle {
+        match (self.kind, above) {
+            (Kind::Never, _) => AbortHandle::never(),
+            (Kind::Root, _) => AbortHandle::new(),
+            (Kind::Named, _) => AbortHandle::named(name(place)),
+            (Kind::Child, _) => above[0].child(),
+            (Kind::Any, [a, b]) => *a | *b,
+            (Kind::Any, _) => AbortHandle::any(above.iter().copied()),
+            (Kind::All, [a, b]) => *a & *b,
+            (Kind::All, _) => AbortHandle::all(above.iter().copied()),
+        }
+    }
+}
+
+fn name(place: usize) -> String {
+    format!("root {place}")
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    nodes: Vec<Node>,
+    verdicts: Vec<Option<Verdict>>,
+}
+
+impl Model {
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(crate) fn verdict(&self, place: usize) -> Option<&Verdict> {
+        self.verdicts[place].as_ref()
+    }
+
+    /// Adds a node that was just made and `says` whether it is aborted. Made below several aborts,
+    /// it may report any of them, but has to stay with it.
+    pub(crate) fn add(&mut self, node: Node, says: Option<Verdict>) -> Result<(), TestCaseError> {
+        let due = node.is_due(|place| self.verdicts[place].is_some());
+        prop_assert_eq!(says.is_some(), due, "{:?} says {:?}", node, says);
+        if due && !node.above.is_empty() {
+            let mut above = node.above.iter().filter_map(|&place| self.verdict(place));
+            prop_assert!(above.any(|above| Some(above.seen_from_below()) == says));
+        }
+        self.nodes.push(node);
+        self.verdicts.push(says);
+        Ok(())
+    }
+
+    /// Aborts the node and all below it, and tells whether it was this call that did.
+    pub(crate) fn abort(&mut self, place: usize, reason: &str) -> bool {
+        if self.verdicts[place].is_some() || self.nodes[place].kind == Kind::Never {
+            return false;
+        }
+        let verdict = self.nodes[place].verdict(place, reason);
+        let below = verdict.seen_from_below();
+        self.verdicts[place] = Some(verdict);
+        for place in place + 1..self.len() {
+            let due = self.nodes[place].is_due(|above| self.verdicts[above].is_some());
+            if due && self.verdicts[place].is_none() {
+                self.verdicts[place] = Some(below.clone());
+            }
+        }
+        true
+    }
+}
+
+pub(crate) fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        1 => Just(Kind::Never),
+        3 => Just(Kind::Root),
+        2 => Just(Kind::Named),
+        4 => Just(Kind::Child),
+        6 => Just(Kind::Any),
+        8 => Just(Kind::All),
+    ]
+}
+
+/// Picks of parents, as many as a kind may need.
+pub(crate) fn picks() -> impl Strategy<Value = Vec<Index>> {
+    prop_oneof![vec(any::<Index>(), 2), vec(any::<Index>(), 0..5)]
+}
+
+/// A node of this kind below some of those that `held` are, and a root where there are none.
+pub(crate) fn below(kind: Kind, picks: &[Index], held: &[usize]) -> Node {
+    let how_many = match kind {
+        Kind::Never | Kind::Root | Kind::Named => 0,
+        Kind::Child => 1,
+        Kind::Any | Kind::All => picks.len(),
+    };
+    if held.is_empty() || (how_many > picks.len()) {
+        return Node { kind: Kind::Root, above: Vec::new() };
+    }
+    let above = picks[..how_many].iter().map(|pick| *pick.get(held)).collect();
+    Node { kind, above }
+}
+
+pub(crate) fn lattice(most: usize) -> impl Strategy<Value = Vec<Node>> {
+    vec((kind(), picks()), 3..most).prop_map(|nodes| {
+        let places: Vec<usize> = (0..nodes.len()).collect();
+        let node = |(place, (kind, picks)): (usize, (Kind, Vec<Index>))| {
+            below(kind, &picks, &places[..place])
+        };
+        nodes.into_iter().enumerate().map(node).collect()
+    })
+}
+
+/// The handles of a lattice that is made whole, with its model.
+pub(crate) fn build(lattice: &[Node]) -> Result<(Vec<AbortHandle>, Model), TestCaseError> {
+    let (mut handles, mut model) = (Vec::new(), Model::default());
+    for (place, node) in lattice.iter().enumerate() {
+        let above: Vec<&AbortHandle> = node.above.iter().map(|&above| &handles[above]).collect();
+        let handle = node.make(place, &above);
+        model.add(node.clone(), Verdict::of(&handle))?;
+        handles.push(handle);
+    }
+    Ok((handles, model))
+}
