@@ -68,6 +68,20 @@ fn a_meet_counts_the_same_handle_once() {
 }
 
 #[test]
+fn a_meet_of_what_was_aborted_before_has_the_reason_of_the_last_given() {
+    let handles: Vec<_> = (0..20).map(|_| AbortHandle::new()).collect();
+    for (number, handle) in handles.iter().enumerate() {
+        handle.abort(number.to_string());
+    }
+    for (number, handle) in handles.iter().enumerate() {
+        let meet = AbortHandle::all(handles.iter().chain([&handles[0], handle]));
+        assert_eq!(said(&meet).as_deref(), Some("19"), "each counts once, where it came first");
+        let pair = &handles[19 - number] & handle;
+        assert_eq!(said(&pair).as_deref(), Some(number.to_string().as_str()));
+    }
+}
+
+#[test]
 fn what_is_made_below_an_aborted_handle_is_aborted() {
     let (dead, live) = (AbortHandle::new(), AbortHandle::new());
     dead.abort("before");

@@ -23,7 +23,7 @@ use tenure::{
 };
 
 use lattice_model::{Kind, Node, Verdict, below, build, kind, lattice, picks};
-use support::ByHand;
+use support::{Count, on_wake, poll_once, poll_with};
 
 const THREADS: usize = 4;
 
@@ -52,7 +52,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Waiter {
     handle: AbortHandle,
     slept: bool,
-    future: ByHand<WaitAborted>,
+    future: WaitAborted,
+    wakes: Count,
 }
 
 struct Callback {
@@ -72,9 +73,10 @@ struct Done {
 }
 
 fn wait(handle: &AbortHandle) -> Waiter {
-    let mut future = ByHand::new(handle.aborted());
-    let slept = future.poll().is_pending();
-    Waiter { handle: handle.clone(), slept, future }
+    let (mut future, wakes) = (handle.aborted(), Count::default());
+    let counted = wakes.clone();
+    let slept = poll_with(&mut future, &on_wake(move || _ = counted.add())).is_pending();
+    Waiter { handle: handle.clone(), slept, future, wakes }
 }
 
 fn register(handle: &AbortHandle) -> Callback {
@@ -140,12 +142,12 @@ fn explain(
 
 /// Sees to it that whoever waited was told once, and the verdict that the node still reports.
 fn told(waiters: Vec<Waiter>, callbacks: Vec<Callback>) -> TestCaseResult {
-    for Waiter { handle, slept, mut future } in waiters {
-        let said = match future.poll() {
+    for Waiter { handle, slept, mut future, wakes } in waiters {
+        let said = match poll_once(&mut future) {
             Poll::Ready(aborted) => Some(Verdict::from(&aborted)),
             Poll::Pending => None,
         };
-        prop_assert_eq!(future.wakes(), usize::from(slept && handle.is_aborted()));
+        prop_assert_eq!(wakes.get(), usize::from(slept && handle.is_aborted()));
         prop_assert_eq!(said, Verdict::of(&handle));
     }
     for Callback { handle, guard, told } in callbacks {

@@ -108,7 +108,8 @@ impl AbortHandle {
         Self::any([self, other])
     }
 
-    /// A handle that aborts once this one and `other` have, with the reason of the later.
+    /// A handle that aborts once this one and `other` have, with the reason of the later; of `other`
+    /// where both have by now.
     ///
     /// ```
     /// use tenure::abort::AbortHandle;
@@ -141,8 +142,8 @@ impl AbortHandle {
         Self { node: Some(Node::join(parents.collect())) }
     }
 
-    /// A handle that aborts once all of `handles` have, with the reason of the last. Of none it is
-    /// aborted at once: work for nobody need not be done.
+    /// A handle that aborts once all of `handles` have, with the reason of the last to do so; of the last
+    /// given where all have by now. Of none it is aborted at once: work for nobody need not be done.
     ///
     /// ```
     /// # use tenure::AbortHandle;

@@ -83,11 +83,14 @@ impl Node {
     }
 
     /// Below all of `parents`: aborts with the last, at once where there are none.
-    pub(super) fn meet(mut parents: Vec<Arc<Self>>) -> Arc<Self> {
-        parents.sort_unstable_by_key(|parent| Arc::as_ptr(parent).addr());
-        parents.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        let needed = parents.len();
-        let node = Self::below(parents, needed);
+    pub(super) fn meet(parents: Vec<Arc<Self>>) -> Arc<Self> {
+        // Each one once, in the order in which they were given.
+        let mut each: Vec<_> = parents.into_iter().enumerate().collect();
+        each.sort_unstable_by_key(|(place, parent)| (Arc::as_ptr(parent).addr(), *place));
+        each.dedup_by(|(_, a), (_, b)| Arc::ptr_eq(a, b));
+        each.sort_unstable_by_key(|(place, _)| *place);
+        let needed = each.len();
+        let node = Self::below(each.into_iter().map(|(_, parent)| parent), needed);
         if needed == 0 {
             node.abort("nobody is left to wait for".into(), None);
         }
