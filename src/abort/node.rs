@@ -19,7 +19,11 @@
 //!
 //! An abort marks every node below before it wakes anybody, so whoever is woken sees all of it.
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeSet, VecDeque},
+    vec::Vec,
+};
 use core::{
     mem,
     task::{Context, Poll, Waker},
@@ -83,14 +87,12 @@ impl Node {
     }
 
     /// Below all of `parents`: aborts with the last, at once where there are none.
-    pub(super) fn meet(parents: Vec<Arc<Self>>) -> Arc<Self> {
-        // Each one once, in the order in which they were given.
-        let mut each: Vec<_> = parents.into_iter().enumerate().collect();
-        each.sort_unstable_by_key(|(place, parent)| (Arc::as_ptr(parent).addr(), *place));
-        each.dedup_by(|(_, a), (_, b)| Arc::ptr_eq(a, b));
-        each.sort_unstable_by_key(|(place, _)| *place);
-        let needed = each.len();
-        let node = Self::below(each.into_iter().map(|(_, parent)| parent), needed);
+    pub(super) fn meet(mut parents: Vec<Arc<Self>>) -> Arc<Self> {
+        // In the order given: one of addresses would be another at each run.
+        let mut counted = BTreeSet::new();
+        parents.retain(|parent| counted.insert(Arc::as_ptr(parent).addr()));
+        let needed = parents.len();
+        let node = Self::below(parents, needed);
         if needed == 0 {
             node.abort("nobody is left to wait for".into(), None);
         }
