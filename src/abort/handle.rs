@@ -166,6 +166,9 @@ impl AbortHandle {
     /// what another thread is aborting at the same moment, which sees to that itself. The wakers and
     /// callbacks run here, after the last node below has been marked, with no lock held.
     ///
+    /// Where another call aborts a handle below at the same moment, it is that call which tells what lies
+    /// below that handle: this one may return before it has.
+    ///
     /// ```
     /// # use tenure::AbortHandle;
     /// let handle = AbortHandle::new();

@@ -17,7 +17,8 @@
 //! 6. Walks over the lattice, down to abort and up to drop, keep a list of their own. The depth of
 //!    the stack doesn't depend on the depth of the lattice.
 //!
-//! An abort marks every node below before it wakes anybody, so whoever is woken sees all of it.
+//! An abort marks every node below before it wakes anybody, so whoever is woken sees all of it: but for
+//! what lies below a node where another abort came first, which that one marks in its own time.
 
 use alloc::{
     boxed::Box,
