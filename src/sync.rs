@@ -5,6 +5,7 @@
 //! | with `std` | `alloc`, `core` | `std::sync::Mutex`, poison recovered |
 //! | without, compare-and-swap | `alloc`, `core` | a critical section |
 //! | without, none (thumbv6m) | `portable-atomic` | a critical section |
+//! | `--cfg tenure_loom`, for tests/loom.rs | `alloc`, `loom` | `loom::sync::Mutex` |
 //!
 //! The lock hands its content to a closure and to nothing else: no guard can be kept while foreign
 //! code runs. Nothing that a user wrote (a waker, a callback, a `Drop`) is ever called inside.
@@ -15,12 +16,18 @@ pub(crate) use alloc::{
     task::Wake,
 };
 #[cfg(target_has_atomic = "ptr")]
-pub(crate) use core::sync::atomic;
+pub(crate) use core::sync::atomic as static_atomic;
 
 #[cfg(not(target_has_atomic = "ptr"))]
-pub(crate) use portable_atomic as atomic;
+pub(crate) use portable_atomic as static_atomic;
 #[cfg(not(target_has_atomic = "ptr"))]
 pub(crate) use portable_atomic_util::{Arc, Weak, task::Wake};
+
+#[cfg(tenure_loom)]
+pub(crate) use loom::sync::atomic;
+/// In a `static` these are named `static_atomic`: loom's can't stand there.
+#[cfg(not(tenure_loom))]
+pub(crate) use static_atomic as atomic;
 
 /// Lets `Waker::from` take an `Arc` of the type; being woken calls a function with `&Arc` of it.
 ///
@@ -52,14 +59,19 @@ pub(crate) fn unrivalled<R>(f: impl FnOnce() -> R) -> R {
     critical_section::with(|_| f())
 }
 
+#[cfg(tenure_loom)]
+use loom::sync as lock;
+#[cfg(all(feature = "std", not(tenure_loom)))]
+use std::sync as lock;
+
 #[cfg(feature = "std")]
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+pub(crate) struct Mutex<T>(lock::Mutex<T>);
 
 #[cfg(feature = "std")]
 impl<T> Mutex<T> {
-    pub(crate) const fn new(value: T) -> Self {
-        Self(std::sync::Mutex::new(value))
+    pub(crate) fn new(value: T) -> Self {
+        Self(lock::Mutex::new(value))
     }
 
     /// Runs `f`, which must be our own code alone, with the content to itself.
@@ -81,7 +93,7 @@ pub(crate) struct Mutex<T>(critical_section::Mutex<core::cell::RefCell<T>>);
 
 #[cfg(not(feature = "std"))]
 impl<T> Mutex<T> {
-    pub(crate) const fn new(value: T) -> Self {
+    pub(crate) fn new(value: T) -> Self {
         Self(critical_section::Mutex::new(core::cell::RefCell::new(value)))
     }
 

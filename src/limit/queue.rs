@@ -63,7 +63,7 @@ struct State {
 }
 
 impl Queue {
-    pub(super) const fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
             state: Mutex::new(State {

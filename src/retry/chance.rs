@@ -5,7 +5,7 @@ pub(super) struct Chance(u64);
 impl Chance {
     /// Seeded differently for each run.
     pub(super) fn new() -> Self {
-        use crate::sync::atomic::{AtomicUsize, Ordering};
+        use crate::sync::static_atomic::{AtomicUsize, Ordering};
         static RUNS: AtomicUsize = AtomicUsize::new(0);
         // Relaxed: only the count itself matters.
         let run = RUNS.fetch_add(1, Ordering::Relaxed) as u64;
