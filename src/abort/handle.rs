@@ -162,9 +162,8 @@ impl AbortHandle {
 
     /// Aborts this handle and all below it, and tells whether it was this call that did.
     ///
-    /// When it returns, everything below reports the abort, and whoever waited for it was woken: all but
-    /// what another thread is aborting at the same moment, which sees to that itself. The wakers and
-    /// callbacks run here, after the last node below has been marked, with no lock held.
+    /// When it returns, everything below reports the abort, and whoever waited for it was woken. The
+    /// wakers and callbacks run here, after the last node below has been marked, with no lock held.
     ///
     /// Where another call aborts a handle below at the same moment, it is that call which tells what lies
     /// below that handle: this one may return before it has.
