@@ -38,7 +38,7 @@ use alloc::boxed::Box;
 use core::{fmt, future::Future, time::Duration};
 
 pub use close::{Close, Report};
-pub use in_scope::{InScope, InScopeState, TryInScope};
+pub use in_scope::{InScope, TryInScope};
 
 use crate::{
     abort::{AbortHandle, AbortReason, Aborted, Name},

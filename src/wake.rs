@@ -79,6 +79,13 @@ impl Panics {
         }
     }
 
+    /// Wakes each of `wakers`, whatever the others do.
+    pub(crate) fn wake_all(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        for waker in wakers {
+            self.run(|| waker.wake());
+        }
+    }
+
     /// Lets the first panic go on, unless the thread is unwinding already: a second one would end
     /// the process.
     pub(crate) fn resume(self) {
@@ -93,15 +100,6 @@ fn is_unwinding() -> bool {
     return std::thread::panicking();
     #[cfg(not(feature = "std"))]
     false
-}
-
-/// Wakes each of `wakers`, whatever the others do.
-pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
-    let mut panics = Panics::default();
-    for waker in wakers {
-        panics.run(|| waker.wake());
-    }
-    panics.resume();
 }
 
 /// A condition that any number of tasks wait for, again and again: a scope has run empty, a turn
@@ -121,7 +119,9 @@ impl Level {
     /// Wakes all who wait. What they wait for must have been changed before.
     pub(crate) fn notify(&self) {
         unrivalled(|| self.event.notify(usize::MAX));
-        wake_all(self.outbox.with(core::mem::take));
+        let mut panics = Panics::default();
+        panics.wake_all(self.outbox.with(core::mem::take));
+        panics.resume();
     }
 
     /// Registers with the level. To be called before the condition is looked at, and to be polled

@@ -22,7 +22,7 @@ use tenure::{
     named::Named,
     operation::{Call, CallState, Once, Task, TaskState},
     retry::{Always, BackoffState, Delays, Jitter, Retry, RetryState, Retrying, Silently},
-    scope::{Builder, Close, InScope, InScopeState, Report, TryInScope},
+    scope::{Builder, Close, InScope, Report, TryInScope},
     time::{AlarmId, Instant, Pause, Sleep, TestClock, Timer, TimerHandle, Watch},
     timeout::{Timeout, TimeoutState},
     with_abort::{WithAbort, WithAbortState},
@@ -151,11 +151,9 @@ fn an_operation_is_what_its_parts_are() {
     assert_impl_all!(RetryState<(), BackoffState>: Send, Unpin, Debug);
     assert_impl_all!(TimeoutState<()>: Send, Unpin, Debug);
     assert_impl_all!(WithAbortState<()>: Send, Unpin, Debug);
-    assert_impl_all!(InScopeState<()>: Send, Unpin, Debug);
     assert_not_impl_any!(RetryState<PhantomPinned, ()>: Unpin);
     assert_not_impl_any!(TimeoutState<PhantomPinned>: Unpin);
     assert_not_impl_any!(WithAbortState<PhantomPinned>: Unpin);
-    assert_not_impl_any!(InScopeState<PhantomPinned>: Unpin);
 }
 
 /// It is made of references to what one poll has on its stack.

@@ -116,9 +116,7 @@ impl Queue {
                 this.state.with(|state| state.alarm = false);
             }
         }
-        for waker in woken {
-            panics.run(|| waker.wake());
-        }
+        panics.wake_all(woken);
         panics.resume();
         result
     }

@@ -25,14 +25,6 @@ pub struct InScope<O> {
     member: Member,
 }
 
-/// What an [`InScope`] keeps while it runs.
-#[pin_project]
-#[derive(Debug)]
-pub struct InScopeState<S> {
-    #[pin]
-    inner: WithAbortState<S>,
-}
-
 /// Operation made by [`OwnedFuture::try_in_scope`](crate::OwnedFuture::try_in_scope).
 #[pin_project]
 #[derive(Debug)]
@@ -53,15 +45,9 @@ impl<O> TryInScope<O> {
     }
 }
 
-impl<S: Default> Default for InScopeState<S> {
-    fn default() -> Self {
-        Self { inner: WithAbortState::default() }
-    }
-}
-
 impl<O: Operation> Operation for InScope<O> {
     type Output = O::Output;
-    type State = InScopeState<O::State>;
+    type State = WithAbortState<O::State>;
 
     #[inline]
     fn poll(
@@ -76,7 +62,7 @@ impl<O: Operation> Operation for InScope<O> {
         }
         let core = &*this.member.core;
         let below = lent.with(Link::Scope(core));
-        let poll = || state.project().inner.poll_under(&core.abort, this.op.as_mut(), cx, &below);
+        let poll = || state.poll_under(&core.abort, this.op.as_mut(), cx, &below);
         caught(poll).unwrap_or_else(|panic| this.member.panicked(this.op.name(), lent, panic))
     }
 
@@ -89,7 +75,7 @@ impl<O: Operation> Operation for InScope<O> {
     ) -> Poll<()> {
         let mut this = self.project();
         let below = lent.with(Link::Scope(&this.member.core));
-        let poll = || state.project().inner.poll_abort_under(this.op.as_mut(), cx, &below, aborted);
+        let poll = || state.poll_abort_under(this.op.as_mut(), cx, &below, aborted);
         caught(poll).unwrap_or_else(|panic| this.member.panicked(this.op.name(), lent, panic))
     }
 
@@ -125,7 +111,7 @@ where
     E: fmt::Display,
 {
     type Output = O::Output;
-    type State = InScopeState<O::State>;
+    type State = WithAbortState<O::State>;
 
     #[inline]
     fn poll(

@@ -158,9 +158,7 @@ impl TestClock {
             if due.is_empty() {
                 break;
             }
-            for waker in due {
-                panics.run(|| waker.wake());
-            }
+            panics.wake_all(due);
         }
         drop(ringing);
         panics.run(|| self.shared.settle());
@@ -230,9 +228,7 @@ impl Shared {
                 Some((Ringing(self), state.queue.take_due(at)))
             });
             let Some((ringing, due)) = due else { break };
-            for waker in due {
-                panics.run(|| waker.wake());
-            }
+            panics.wake_all(due);
             drop(ringing);
         }
         panics.resume();
