@@ -4,73 +4,66 @@ use alloc::vec::Vec;
 
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    places: Vec<Place<T>>,
-    /// Head of the list of vacant places, or the length where there is none.
-    vacant: usize,
+    places: Vec<Option<T>>,
+    /// The vacant places, and some that were vacant once.
+    vacant: Vec<usize>,
     taken: usize,
 }
 
-#[derive(Debug)]
-enum Place<T> {
-    Taken(T),
-    Vacant(usize),
+/// Up to so many places are kept for the next, so that what comes and goes doesn't allocate each time.
+const KEPT: usize = 64;
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { places: Vec::new(), vacant: Vec::new(), taken: 0 }
+    }
 }
 
 impl<T> Slab<T> {
-    pub(crate) const fn new() -> Self {
-        Self { places: Vec::new(), vacant: 0, taken: 0 }
+    pub(crate) fn len(&self) -> usize {
+        self.taken
     }
 
     pub(crate) fn insert(&mut self, value: T) -> usize {
-        let key = self.vacant;
-        match self.places.get_mut(key) {
-            Some(place) => {
-                if let Place::Vacant(next) = *place {
-                    self.vacant = next;
-                }
-                *place = Place::Taken(value);
-            }
-            None => {
-                self.places.push(Place::Taken(value));
-                self.vacant = self.places.len();
+        self.taken += 1;
+        while let Some(key) = self.vacant.pop() {
+            if let Some(place @ None) = self.places.get_mut(key) {
+                *place = Some(value);
+                return key;
             }
         }
-        self.taken += 1;
-        key
+        self.places.push(Some(value));
+        self.places.len() - 1
     }
 
     pub(crate) fn get_mut(&mut self, key: usize) -> Option<&mut T> {
-        match self.places.get_mut(key) {
-            Some(Place::Taken(value)) => Some(value),
-            _ => None,
-        }
+        self.places.get_mut(key)?.as_mut()
     }
 
-    /// Takes out what stands at `key`. Gives the memory back once nothing is left.
+    /// Takes out what stands at `key`. The memory shrinks along with what is left, from the end.
     pub(crate) fn remove(&mut self, key: usize) -> Option<T> {
-        let place = self.places.get_mut(key)?;
-        if matches!(place, Place::Vacant(_)) {
-            return None;
-        }
-        let Place::Taken(value) = core::mem::replace(place, Place::Vacant(self.vacant)) else {
-            return None;
-        };
-        self.vacant = key;
+        let value = self.places.get_mut(key)?.take()?;
         self.taken -= 1;
-        if self.taken == 0 && self.places.len() > KEPT {
-            *self = Self::new();
+        if key + 1 < self.places.len() {
+            self.vacant.push(key);
+            return Some(value);
+        }
+        while let Some(None) = self.places.last() {
+            self.places.pop();
+        }
+        let len = self.places.len();
+        if len == 0 {
+            self.vacant.clear();
+        }
+        if self.places.capacity() > KEPT && len < self.places.capacity() / 4 {
+            self.places.shrink_to(len * 2);
+            self.vacant.retain(|&key| key < len);
+            self.vacant.shrink_to(len);
         }
         Some(value)
     }
 
     pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
-        self.places.into_iter().filter_map(|place| match place {
-            Place::Taken(value) => Some(value),
-            Place::Vacant(_) => None,
-        })
+        self.places.into_iter().flatten()
     }
 }
-
-/// An empty slab of up to this many places keeps its memory, so that one which is used by turns
-/// doesn't allocate at each.
-const KEPT: usize = 64;

@@ -79,11 +79,22 @@ impl Panics {
         }
     }
 
+    /// Runs `f` with each item, whatever it does with the others.
+    pub(crate) fn run_each<T>(&mut self, items: impl IntoIterator<Item = T>, mut f: impl FnMut(T)) {
+        let mut items = items.into_iter();
+        let mut done = false;
+        // After a panic, on with the next.
+        while !done {
+            self.run(|| {
+                items.by_ref().for_each(&mut f);
+                done = true;
+            });
+        }
+    }
+
     /// Wakes each of `wakers`, whatever the others do.
     pub(crate) fn wake_all(&mut self, wakers: impl IntoIterator<Item = Waker>) {
-        for waker in wakers {
-            self.run(|| waker.wake());
-        }
+        self.run_each(wakers, Waker::wake);
     }
 
     /// Lets the first panic go on, unless the thread is unwinding already: a second one would end

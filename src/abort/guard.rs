@@ -1,6 +1,9 @@
 use alloc::boxed::Box;
 
-use super::{AbortHandle, AbortReason, Aborted, node::Key};
+use super::{
+    AbortHandle, AbortReason, Aborted,
+    node::{Key, Node},
+};
 
 /// Guard of a callback; made by [`AbortHandle::on_abort`].
 ///
@@ -26,7 +29,7 @@ pub struct OnAbort {
 
 impl OnAbort {
     pub(super) fn new(handle: AbortHandle, f: impl FnOnce(&Aborted) + Send + 'static) -> Self {
-        let key = handle.node().and_then(|node| node.call(Box::new(f)));
+        let key = handle.node().and_then(|node| Node::call(node, Box::new(f)));
         Self { handle, key }
     }
 

@@ -44,7 +44,7 @@ impl AbortHandle {
     /// ```
     #[must_use]
     pub fn new() -> Self {
-        Self { node: Some(Node::root(None)) }
+        Self { node: Some(Node::root()) }
     }
 
     /// A handle with nothing above it, whose aborts name it as their origin.
@@ -58,7 +58,7 @@ impl AbortHandle {
     /// ```
     #[must_use]
     pub fn named(name: impl Into<Name>) -> Self {
-        Self { node: Some(Node::root(Some(name.into()))) }
+        Self { node: Some(Node::named(name.into())) }
     }
 
     /// The handle that never aborts, the bottom of the lattice. It allocates nothing.
@@ -88,7 +88,7 @@ impl AbortHandle {
     pub fn child(&self) -> Self {
         let node = match &self.node {
             Some(parent) => Node::child(parent.clone()),
-            None => Node::root(None),
+            None => Node::root(),
         };
         Self { node: Some(node) }
     }
@@ -157,7 +157,7 @@ impl AbortHandle {
     #[must_use]
     pub fn all<'a>(handles: impl IntoIterator<Item = &'a Self>) -> Self {
         let parents: Option<_> = handles.into_iter().map(|handle| handle.node.clone()).collect();
-        Self { node: Some(parents.map_or_else(|| Node::root(None), Node::meet)) }
+        Self { node: Some(parents.map_or_else(Node::root, Node::meet)) }
     }
 
     /// Aborts this handle and all below it, and tells whether it was this call that did.
@@ -210,7 +210,7 @@ impl AbortHandle {
     /// ```
     #[must_use]
     pub fn is_aborted(&self) -> bool {
-        self.node.as_ref().is_some_and(|node| node.is_aborted())
+        self.node.as_ref().is_some_and(Node::is_aborted)
     }
 
     /// Why this handle was aborted, if it was.
@@ -252,7 +252,7 @@ impl AbortHandle {
     }
 
     fn aborted_now(&self) -> Option<Aborted> {
-        self.node.as_ref().and_then(|node| node.verdict())
+        self.node.as_ref().and_then(Node::verdict)
     }
 
     /// A future that is ready once this handle is aborted.
@@ -324,14 +324,14 @@ impl AbortHandle {
         key: &mut Option<Key>,
     ) -> Poll<Aborted> {
         match &self.node {
-            Some(node) => node.poll_aborted(cx, key),
+            Some(node) => Node::poll_aborted(node, cx, key),
             None => Poll::Pending,
         }
     }
 
     pub(crate) fn forget(&self, key: &mut Option<Key>) {
         if let (Some(node), Some(key)) = (&self.node, key.take()) {
-            drop(node.unlink(key));
+            drop(node.unlink_call(key));
         }
     }
 }

@@ -1,90 +1,136 @@
 //! The node of the lattice.
 //!
-//! Invariants:
+//! # Invariants
 //!
-//! 1. `verdict` is set once and never changes; `aborted` is true from then on. Both are written
-//!    under the node's lock, `aborted` last.
-//! 2. A node knows what lies below it by `links`: children weakly, wakers and callbacks by value.
-//!    Once it has a verdict it has no links and takes none: who comes later gets the verdict instead.
-//!    So an abort and a registration, both under the lock, can't miss each other.
-//! 3. A node keeps its parents alive, with the key of its link in each. It takes the links back when
-//!    it is dropped, so a parent has no link of a dead child for longer than that takes.
-//! 4. `needed` counts the parents that have yet to abort before the node does: one for a join, all
-//!    of them, each once, for a meet. It only goes down, and only through a link, which is used up.
-//! 5. No thread holds the locks of two nodes, and no foreign code runs under one: a waker or a
-//!    callback is taken out first, cloned before and dropped after. So there is no order of locks to
-//!    keep and nothing that could come back in.
-//! 6. Walks over the lattice, down to abort and up to drop, keep a list of their own. The depth of
-//!    the stack doesn't depend on the depth of the lattice.
+//! 1. **Stage.** A node is `DETACHED`, `ATTACHED` or `ABORTED`. The stage only rises, and only under
+//!    the node's lock. A child of one parent begins detached, everything else attached.
+//! 2. **Verdict.** The state is `Aborted` exactly when the stage is `ABORTED`. It gets there once,
+//!    from `Live`, by [`settle`](Node::settle), and then never changes.
+//! 3. **Links.** Whom a node has to tell lies in its `Live` state: its children, weakly, and wakers
+//!    and callbacks, by value. `settle` takes all of it out, so an aborted node has no links, and it
+//!    takes none: who comes later is given the verdict. A detached node has none either: whoever adds
+//!    one attaches the node first.
+//! 4. **Parents.** An attached node has, for each parent, a link in it, or that parent's abort has been
+//!    counted, or a walk has the link in hand and is about to count it. A link is used up by being
+//!    counted, so no parent counts twice.
+//! 5. **Needed.** A meet counts the parents that have yet to abort before it does; every other node
+//!    aborts with the first. The count only goes down, under the node's lock.
+//! 6. **References** go up, from a node to its parents, which are older than it. Down they are weak.
+//! 7. **Locks.** No thread holds the locks of two nodes, and no foreign code runs under one: a waker or
+//!    a callback is cloned before and dropped, woken or called after. (The allocator is called.)
 //!
-//! An abort marks every node below before it wakes anybody, so whoever is woken sees all of it: but for
+//! # Nothing deadlocks
+//!
+//! By 7 whoever holds a lock waits for nothing: it runs a bounded piece of this file and lets go. With
+//! several parents to a node there is no order of nodes that both an abort, from above, and a join, from
+//! below, could keep; there is none between locks that are never held together. And foreign code may
+//! come back in by any method, for it finds no lock held.
+//!
+//! # No wake-up is lost
+//!
+//! A registration and `settle` are both under the lock. Either the link is there when `settle` takes the
+//! links, or the registration finds the verdict. Whatever was taken is told: `pass_down` catches panics
+//! and goes on with the next. That is so for a link from node to child as well, so by induction from
+//! the node that was aborted down, along any path, all below are marked: where a child attaches too late for
+//! the walk, it takes the verdict over itself. (By 3 it has nobody to tell, and by 1 another thread that
+//! attached it first, in time, leaves it to that walk.)
+//!
+//! # The first reason wins, everywhere below
+//!
+//! By 2 a node keeps the verdict that came first. What hangs on it is told by the one who settled it,
+//! who alone has its links, and hears of that same verdict. So where two aborts meet, each node has the
+//! reason of one that really reached it, and never of both; a node which only one of them reaches has
+//! that one's. Each link is walked at most once however many paths lead to it: an abort costs as much as there
+//! are nodes and links below, also in a diamond of diamonds.
+//!
+//! An abort marks every node below before it tells anybody, so whoever is woken sees all of it: but for
 //! what lies below a node where another abort came first, which that one marks in its own time.
+//!
+//! A detached child is as if it attached at the moment somebody first asks: until then nothing can tell
+//! which of two aborts, its own and its parent's, came first, unless one had returned before the other
+//! was called; and its own looks at the parent first.
+//!
+//! # Nothing leaks
+//!
+//! By 6 there is no cycle of nodes. What waits takes its link back when it is dropped; a node takes back
+//! those in its parents, a join or a meet already when it is aborted. A child that nobody ever asks leaves no trace
+//! in its parent at all, and touches nothing of it but the count of its references.
+//!
+//! Walks, down to abort and up to drop, keep a list of their own. The depth of the stack doesn't depend
+//! on the depth of the lattice.
 
-use alloc::{
-    boxed::Box,
-    collections::{BTreeSet, VecDeque},
-    vec::Vec,
-};
+mod links;
+mod walk;
+
+use alloc::{collections::BTreeSet, vec::Vec};
 use core::{
     mem,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
+
+pub(crate) use links::Key;
+use links::{Call, Callback, Link, Links};
+use walk::pass_down;
 
 use super::{AbortReason, Aborted, Name, Position};
 use crate::{
-    slab::Slab,
     sync::{
-        Arc, Mutex, Weak,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU8, Ordering},
+        static_atomic::AtomicU32,
     },
     wake::Panics,
 };
 
-/// A place among the links of a node.
-pub(crate) type Key = usize;
-
-type Callback = Box<dyn FnOnce(&Aborted) + Send>;
+/// Its parent doesn't know it yet.
+const DETACHED: u8 = 0;
+const ATTACHED: u8 = 1;
+const ABORTED: u8 = 2;
 
 pub(crate) struct Node {
-    /// Release where it is set, in `State::settle`: pairs with the Acquire in `is_aborted`, so that
-    /// what the aborting thread did before is seen by whoever sees the abort.
-    aborted: AtomicBool,
+    /// Release where it becomes `ABORTED`: pairs with the Acquire in `is_aborted`, so that what the
+    /// aborting thread did before is seen by whoever sees the abort.
+    stage: AtomicU8,
+    /// Its place in `parent`, once attached. Written under the lock and read by the drop, which has
+    /// the node to itself: atomic only to be written through a shared reference.
+    key: AtomicU32,
+    /// Of a node with one parent. Those of a join or a meet lie with its links.
+    parent: Option<Arc<Node>>,
     state: Mutex<State>,
 }
 
-struct State {
-    verdict: Option<Aborted>,
-    name: Option<Box<Name>>,
-    needed: usize,
-    parents: Parents,
-    links: Slab<Link>,
+enum State {
+    Live(Links),
+    Aborted(Aborted),
 }
 
-enum Parents {
-    None,
-    One(Arc<Node>, Key),
-    Many(Vec<(Arc<Node>, Key)>),
-}
-
-pub(crate) enum Link {
-    Child(Weak<Node>),
-    Task(Waker),
-    Call(Callback),
-}
-
+// Methods that need the `Arc` take it as `this`: `portable-atomic`'s can't be a receiver.
 impl Node {
-    pub(super) fn root(name: Option<Name>) -> Arc<Self> {
-        Arc::new(Self::new(name, 0))
+    fn new(stage: u8, parent: Option<Arc<Self>>, links: Links) -> Self {
+        Self {
+            stage: AtomicU8::new(stage),
+            key: AtomicU32::new(0),
+            parent,
+            state: Mutex::new(State::Live(links)),
+        }
+    }
+
+    pub(super) fn root() -> Arc<Self> {
+        Arc::new(Self::new(ATTACHED, None, Links::default()))
+    }
+
+    pub(super) fn named(name: Name) -> Arc<Self> {
+        Arc::new(Self::new(ATTACHED, None, Links::named(name)))
     }
 
     /// Below `parent` alone.
     pub(super) fn child(parent: Arc<Self>) -> Arc<Self> {
-        Self::below([parent], 1)
+        Arc::new(Self::new(DETACHED, Some(parent), Links::default()))
     }
 
     /// Below each of `parents`: aborts with the first.
     pub(super) fn join(parents: Vec<Arc<Self>>) -> Arc<Self> {
-        Self::below(parents, 1)
+        if parents.is_empty() { Self::root() } else { Self::below(parents, 1) }
     }
 
     /// Below all of `parents`: aborts with the last, at once where there are none.
@@ -92,238 +138,303 @@ impl Node {
         // In the order given: one of addresses would be another at each run.
         let mut counted = BTreeSet::new();
         parents.retain(|parent| counted.insert(Arc::as_ptr(parent).addr()));
-        let needed = parents.len();
-        let node = Self::below(parents, needed);
-        if needed == 0 {
+        if parents.is_empty() {
+            let node = Self::root();
             node.abort("nobody is left to wait for".into(), None);
+            return node;
         }
-        node
+        let needed = parents.len();
+        Self::below(parents, needed)
     }
 
-    fn new(name: Option<Name>, needed: usize) -> Self {
-        Self {
-            aborted: AtomicBool::new(false),
-            state: Mutex::new(State {
-                verdict: None,
-                name: name.map(Box::new),
-                needed,
-                parents: Parents::None,
-                links: Slab::new(),
-            }),
+    fn below(mut parents: Vec<Arc<Self>>, needed: usize) -> Arc<Self> {
+        if parents.len() == 1 {
+            return Self::child(parents.remove(0));
         }
-    }
-
-    fn below(parents: impl IntoIterator<Item = Arc<Self>>, needed: usize) -> Arc<Self> {
-        let node = Arc::new(Self::new(None, needed));
-        let mut linked = Parents::None;
+        let node = Arc::new(Self::new(ATTACHED, None, Links::needing(needed)));
+        let mut above = Vec::with_capacity(parents.len());
         for parent in parents {
-            match parent.link(Link::Child(Arc::downgrade(&node))) {
-                Ok(key) => linked.push(parent, key),
-                Err((_, verdict)) => node.parent_aborted(verdict),
+            match Self::link_child(&parent, &node) {
+                Ok(key) => above.push((parent, key)),
+                // It has no links yet: nobody else knows it.
+                Err(verdict) => drop(node.parent_aborted(&verdict.at(Position::Above))),
             }
         }
-        node.state.with(|state| state.parents = linked);
+        let taken_back = node.state.with(|state| match state {
+            State::Live(links) => mem::replace(&mut links.rest().above, above),
+            State::Aborted(_) => above,
+        });
+        for (parent, key) in taken_back {
+            drop(parent.unlink_child(key));
+        }
         node
     }
 
-    /// What a parent that has aborted before it could be linked means to a node without links.
-    fn parent_aborted(&self, verdict: Aborted) {
-        let verdict = verdict.at(Position::Above);
-        let links = self.state.with(|state| state.count_down(&verdict, &self.aborted));
-        debug_assert!(links.is_none_or(|links| links.into_values().next().is_none()));
+    /// One load, but for the first question put to a child.
+    #[inline]
+    pub(super) fn is_aborted(this: &Arc<Self>) -> bool {
+        // Acquire: pairs with the Release in `settle`.
+        match this.stage.load(Ordering::Acquire) {
+            DETACHED => Self::attach(this),
+            stage => stage == ABORTED,
+        }
     }
 
-    pub(super) fn is_aborted(&self) -> bool {
-        // Acquire: pairs with the Release in `State::settle`.
-        self.aborted.load(Ordering::Acquire)
+    /// Makes itself known to its parent, and tells whether that is aborted.
+    #[cold]
+    fn attach(this: &Arc<Self>) -> bool {
+        // From the highest down: one that isn't attached itself hears of nothing.
+        let mut detached = Vec::new();
+        let mut node = this;
+        while let Some(parent) = node.parent.as_ref().filter(|parent| parent.is_detached()) {
+            detached.push(node);
+            node = parent;
+        }
+        Self::attach_to_parent(node);
+        while let Some(node) = detached.pop() {
+            Self::attach_to_parent(node);
+        }
+        // Acquire: pairs with the Release in `settle`.
+        this.stage.load(Ordering::Acquire) == ABORTED
     }
 
-    pub(super) fn verdict(&self) -> Option<Aborted> {
-        if !self.is_aborted() {
+    fn attach_to_parent(this: &Arc<Self>) {
+        let Some(parent) = &this.parent else { return };
+        match Self::link_child(parent, this) {
+            Ok(key) => {
+                let attached = this.state.with(|_| {
+                    let detached = this.is_detached();
+                    if detached {
+                        this.key.store(key.into_bits(), Ordering::Relaxed);
+                        this.stage.store(ATTACHED, Ordering::Relaxed);
+                    }
+                    detached
+                });
+                // Another thread was first, or the node was aborted meanwhile.
+                if !attached {
+                    drop(parent.unlink_child(key));
+                }
+            }
+            // If another thread has attached it, the walk that brings the verdict comes to it.
+            Err(verdict) => _ = this.state.with(|state| this.settle_detached(state, verdict)),
+        }
+    }
+
+    /// Takes the verdict of the parent over, if the node is still detached.
+    fn settle_detached(&self, state: &mut State, above: Aborted) -> bool {
+        let detached = self.is_detached();
+        if detached {
+            // By 3 it has no links.
+            drop(self.settle(state, above.at(Position::Above)));
+        }
+        detached
+    }
+
+    /// Relaxed: what is decided by it is decided under the lock.
+    fn is_detached(&self) -> bool {
+        self.stage.load(Ordering::Relaxed) == DETACHED
+    }
+
+    pub(super) fn verdict(this: &Arc<Self>) -> Option<Aborted> {
+        if !Self::is_aborted(this) {
             return None;
         }
-        self.state.with(|state| state.verdict.clone())
+        this.state.with(|state| match state {
+            State::Live(_) => None,
+            State::Aborted(verdict) => Some(verdict.clone()),
+        })
     }
 
     pub(super) fn abort(&self, reason: AbortReason, cause: Option<Aborted>) -> bool {
-        if self.is_aborted() {
-            return false;
-        }
-        let origin = self.state.with(|state| state.name.clone()).map(|name| *name);
-        let aborted = Aborted::of(reason, origin, Position::Here);
-        self.pass_on(match cause {
-            Some(cause) => aborted.because(cause),
-            None => aborted,
+        self.abort_with(|origin| {
+            let aborted = Aborted::of(reason, origin.cloned(), Position::Here);
+            match cause {
+                Some(cause) => aborted.because(cause),
+                None => aborted,
+            }
         })
     }
 
     pub(super) fn pass_on(&self, verdict: Aborted) -> bool {
-        let Some(links) = self.state.with(|state| state.settle(&verdict, &self.aborted)) else {
-            return false;
-        };
-        let mut panics = Panics::default();
-        let calls = mark_all_below(links, &verdict, &mut panics);
-        let below = verdict.clone().at(Position::Above);
-        for (depth, call) in calls {
-            panics.run(|| match call {
-                Call::Task(waker) => waker.wake(),
-                Call::Callback(call) if depth == 0 => call(&verdict),
-                Call::Callback(call) => call(&below),
-            });
-        }
-        panics.resume();
-        true
+        self.abort_with(|_| verdict)
     }
 
-    /// Adds a link, or hands it back with the verdict.
-    fn link(&self, link: Link) -> Result<Key, (Link, Aborted)> {
-        self.state.with(|state| match &state.verdict {
-            Some(verdict) => Err((link, verdict.clone())),
-            None => Ok(state.links.insert(link)),
-        })
-    }
-
-    /// Takes a link back, to be dropped by the caller.
-    pub(super) fn unlink(&self, key: Key) -> Option<Link> {
-        self.state.with(|state| state.links.remove(key))
-    }
-
-    pub(super) fn poll_aborted(
-        &self,
-        cx: &mut Context<'_>,
-        key: &mut Option<Key>,
-    ) -> Poll<Aborted> {
-        if let Some(key) = *key {
-            // Whoever holds a key and isn't woken yet has nothing to do: the common re-poll.
-            let settled =
-                self.state.with(|state| match (&state.verdict, state.links.get_mut(key)) {
-                    (Some(verdict), _) => Some(Poll::Ready(verdict.clone())),
-                    (None, Some(Link::Task(waker))) if waker.will_wake(cx.waker()) => {
-                        Some(Poll::Pending)
-                    }
-                    _ => None,
-                });
-            if let Some(settled) = settled {
-                return settled;
-            }
-        } else if let Some(verdict) = self.verdict() {
-            return Poll::Ready(verdict);
-        }
-        let replaced = key.take().and_then(|key| self.unlink(key));
-        let linked = self.link(Link::Task(cx.waker().clone()));
-        drop(replaced);
-        match linked {
-            Ok(new) => {
-                *key = Some(new);
-                Poll::Pending
-            }
-            Err((_, verdict)) => Poll::Ready(verdict),
-        }
-    }
-
-    /// Registers a callback, or runs it where the node has a verdict.
-    pub(super) fn call(&self, call: Callback) -> Option<Key> {
-        match self.link(Link::Call(call)) {
-            Ok(key) => Some(key),
-            Err((Link::Call(call), verdict)) => {
-                call(&verdict);
-                None
-            }
-            Err(_) => None,
-        }
-    }
-}
-
-impl State {
-    /// Sets the verdict, unless there is one, and gives out the links.
-    fn settle(&mut self, verdict: &Aborted, aborted: &AtomicBool) -> Option<Slab<Link>> {
-        if self.verdict.is_some() {
-            return None;
-        }
-        self.verdict = Some(verdict.clone());
-        // Release: pairs with the Acquire in `Node::is_aborted`.
-        aborted.store(true, Ordering::Release);
-        Some(mem::replace(&mut self.links, Slab::new()))
-    }
-
-    /// As `settle`, on behalf of one parent.
-    fn count_down(&mut self, verdict: &Aborted, aborted: &AtomicBool) -> Option<Slab<Link>> {
-        self.needed = self.needed.saturating_sub(1);
-        if self.needed > 0 { None } else { self.settle(verdict, aborted) }
-    }
-}
-
-enum Call {
-    Task(Waker),
-    Callback(Callback),
-}
-
-/// Marks what lies below `links` and returns whom to tell, each with its depth.
-fn mark_all_below(links: Slab<Link>, verdict: &Aborted, panics: &mut Panics) -> Vec<(usize, Call)> {
-    let below = verdict.clone().at(Position::Above);
-    let mut calls = Vec::new();
-    let mut levels = VecDeque::from([(0, links)]);
-    while let Some((depth, links)) = levels.pop_front() {
-        for link in links.into_values() {
-            match link {
-                Link::Task(waker) => calls.push((depth, Call::Task(waker))),
-                Link::Call(call) => calls.push((depth, Call::Callback(call))),
-                Link::Child(child) => {
-                    let Some(child) = child.upgrade() else { continue };
-                    let links = child.state.with(|state| state.count_down(&below, &child.aborted));
-                    if let Some(links) = links {
-                        levels.push_back((depth + 1, links));
-                    }
-                    // It may be the last reference by now, and drop callbacks of its own.
-                    panics.run(|| drop(child));
+    /// Aborts with what `verdict` makes of the node's name, unless an abort came first.
+    fn abort_with(&self, verdict: impl FnOnce(Option<&Name>) -> Aborted) -> bool {
+        if self.is_detached() {
+            let above = self.parent.as_ref().and_then(Self::verdict);
+            if let Some(above) = above {
+                if self.state.with(|state| self.settle_detached(state, above)) {
+                    return false;
                 }
             }
         }
-    }
-    calls
-}
-
-impl Parents {
-    fn push(&mut self, parent: Arc<Node>, key: Key) {
-        *self = match mem::replace(self, Self::None) {
-            Self::None => Self::One(parent, key),
-            Self::One(first, first_key) => {
-                Self::Many(Vec::from([(first, first_key), (parent, key)]))
+        let settled = self.state.with(|state| match state {
+            State::Live(links) => {
+                let verdict = verdict(links.name());
+                self.settle(state, verdict.clone()).map(|links| (links, verdict))
             }
-            Self::Many(mut many) => {
-                many.push((parent, key));
-                Self::Many(many)
+            State::Aborted(_) => None,
+        });
+        match settled {
+            Some((links, verdict)) => {
+                pass_down(links, &verdict);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Sets the verdict, unless there is one, and gives out the links.
+    fn settle(&self, state: &mut State, verdict: Aborted) -> Option<Links> {
+        match mem::replace(state, State::Aborted(verdict)) {
+            State::Live(links) => {
+                // Release: pairs with the Acquire in `is_aborted`.
+                self.stage.store(ABORTED, Ordering::Release);
+                Some(links)
+            }
+            first => {
+                *state = first;
+                None
             }
         }
     }
 
-    fn move_to(self, list: &mut Vec<(Arc<Node>, Key)>) {
-        match self {
-            Self::None => {}
-            Self::One(parent, key) => list.push((parent, key)),
-            Self::Many(many) => list.extend(many),
+    /// Counts a parent that has aborted. Gives out the links if that aborts the node.
+    #[inline]
+    fn parent_aborted(&self, verdict: &Aborted) -> Option<Links> {
+        self.state.with(|state| {
+            let due = match state {
+                State::Live(links) => links.count_down(),
+                State::Aborted(_) => false,
+            };
+            if due { self.settle(state, verdict.clone()) } else { None }
+        })
+    }
+
+    /// Adds what `insert` adds, if the node is live. What it adds it must only borrow: it is dropped
+    /// under the lock.
+    fn link<R>(this: &Arc<Self>, insert: impl FnOnce(&mut Links) -> R) -> Result<R, Aborted> {
+        if this.is_detached() {
+            Self::attach(this);
         }
+        this.state.with(|state| match state {
+            State::Live(links) => Ok(insert(links)),
+            State::Aborted(verdict) => Err(verdict.clone()),
+        })
+    }
+
+    fn link_child(this: &Arc<Self>, child: &Arc<Self>) -> Result<Key, Aborted> {
+        let child = Arc::downgrade(child);
+        Self::link(this, |links| links.insert_child(child))
+    }
+
+    fn unlink_child(&self, key: Key) -> Option<Link> {
+        self.state.with(|state| match state {
+            State::Live(links) => links.remove_child(key),
+            State::Aborted(_) => None,
+        })
+    }
+
+    /// Takes back a waker or a callback, to be dropped by the caller.
+    pub(super) fn unlink_call(&self, key: Key) -> Option<Link> {
+        self.state.with(|state| match state {
+            State::Live(links) => links.remove_call(key),
+            State::Aborted(_) => None,
+        })
+    }
+
+    /// Ready if aborted, else sees to it that the waker is woken by the abort. `key` is its place.
+    pub(super) fn poll_aborted(
+        this: &Arc<Self>,
+        cx: &mut Context<'_>,
+        key: &mut Option<Key>,
+    ) -> Poll<Aborted> {
+        if let Some(verdict) = Self::verdict(this) {
+            return Poll::Ready(verdict);
+        }
+        let is_registered = key.is_some_and(|key| {
+            this.state.with(|state| match state {
+                State::Live(links) => {
+                    links.task_mut(key).is_some_and(|waker| waker.will_wake(cx.waker()))
+                }
+                State::Aborted(_) => false,
+            })
+        });
+        if is_registered {
+            return Poll::Pending;
+        }
+        let mut new = Some(cx.waker().clone());
+        let linked = Self::link(this, |links| match key.and_then(|key| links.task_mut(key)) {
+            // The one that it replaces is dropped below.
+            Some(registered) => new = new.take().map(|new| mem::replace(registered, new)),
+            None => *key = new.take().map(|new| links.insert_call(Call::Task(new))),
+        });
+        drop(new);
+        linked.map_or_else(Poll::Ready, |_| Poll::Pending)
+    }
+
+    /// Registers a callback, or runs it where the node has a verdict.
+    pub(super) fn call(this: &Arc<Self>, callback: Callback) -> Option<Key> {
+        let mut callback = Some(callback);
+        let linked =
+            Self::link(this, |links| Some(links.insert_call(Call::Callback(callback.take()?))));
+        match (linked, callback) {
+            (Err(verdict), Some(callback)) => {
+                callback(&verdict);
+                None
+            }
+            (linked, _) => linked.ok().flatten(),
+        }
+    }
+
+    /// Takes out its parents, with its place in each: the only one, or several, which join `joined`.
+    fn take_parents(
+        &mut self,
+        joined: &mut Vec<(Arc<Self>, Key)>,
+    ) -> Option<(Arc<Self>, Option<Key>)> {
+        if let State::Live(Links { rest: Some(rest), .. }) = self.state.get_mut() {
+            joined.append(&mut rest.above);
+        }
+        Some((self.parent.take()?, Key::from_bits(*self.key.get_mut())))
     }
 }
 
 impl Drop for Node {
+    #[inline]
     fn drop(&mut self) {
-        let mut above = Vec::new();
-        let state = self.state.get_mut();
-        mem::replace(&mut state.parents, Parents::None).move_to(&mut above);
+        let mut joined = Vec::new();
+        let parent = self.take_parents(&mut joined);
         let mut panics = Panics::default();
-        for link in mem::replace(&mut state.links, Slab::new()).into_values() {
-            panics.run(|| drop(link));
+        if let State::Live(links) = self.state.get_mut() {
+            if !links.is_empty() {
+                mem::take(links).drop_each(&mut panics);
+            }
         }
-        while let Some((parent, key)) = above.pop() {
-            drop(parent.unlink(key));
-            // Where this was the last reference, its parents come next, from here.
+        if parent.is_some() || !joined.is_empty() {
+            Self::leave(parent, joined, &mut panics);
+        }
+        panics.resume();
+    }
+}
+
+impl Node {
+    /// Lets go of the parents of a node that is dropped, and of theirs where that was the last reference.
+    fn leave(
+        mut next: Option<(Arc<Self>, Option<Key>)>,
+        mut joined: Vec<(Arc<Self>, Key)>,
+        panics: &mut Panics,
+    ) {
+        let with_key = |(parent, key)| (parent, Some(key));
+        while let Some((parent, key)) = next.take().or_else(|| joined.pop().map(with_key)) {
+            if let Some(key) = key {
+                drop(parent.unlink_child(key));
+            }
             if let Some(mut parent) = Arc::into_inner(parent) {
-                mem::replace(&mut parent.state.get_mut().parents, Parents::None)
-                    .move_to(&mut above);
+                next = parent.take_parents(&mut joined);
+                // It has no parents any more: this goes no deeper.
                 panics.run(|| drop(parent));
             }
         }
-        panics.resume();
     }
 }

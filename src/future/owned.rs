@@ -1,8 +1,9 @@
 use core::{
+    borrow::Borrow,
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -265,6 +266,9 @@ impl<O: Operation> Owned<O> {
 
     /// Ends what stands before it when `handle` is aborted.
     ///
+    /// Lend the handle, `&handle`, where the chain stays with you, which costs nothing; hand it over,
+    /// `handle.clone()`, where it goes elsewhere, to be spawned.
+    ///
     /// ```
     /// use tenure::{OwnedFuture, abort::AbortHandle};
     ///
@@ -277,8 +281,8 @@ impl<O: Operation> Owned<O> {
     /// # Errors
     ///
     /// [`Aborted`], with the handle's reason.
-    pub fn with_abort(self, handle: &AbortHandle) -> Owned<WithAbort<O>> {
-        Owned::new(WithAbort::new(self.into_operation(), handle.clone()))
+    pub fn with_abort<H: Borrow<AbortHandle>>(self, handle: H) -> Owned<WithAbort<O, H>> {
+        Owned::new(WithAbort::new(self.into_operation(), handle))
     }
 
     /// Lets `timer` be the one that what stands before it goes by: a
@@ -403,9 +407,11 @@ impl<O: Operation> Future for Owned<O> {
         let ChainProj::Live { state, op } = chain.as_mut().project() else {
             panic!("`Owned` polled after completion");
         };
-        let outcome = ready!(op.poll(state, cx, &Lent::root()));
-        chain.set(Chain::Done);
-        Poll::Ready(outcome)
+        let polled = op.poll(state, cx, &Lent::root());
+        if polled.is_ready() {
+            chain.set(Chain::Done);
+        }
+        polled
     }
 }
 

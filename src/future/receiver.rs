@@ -1,4 +1,4 @@
-use core::{fmt, future::Future, time::Duration};
+use core::{borrow::Borrow, fmt, future::Future, time::Duration};
 
 use super::Owned;
 use crate::{
@@ -119,7 +119,7 @@ pub trait OwnedFuture<M = FromFuture>: Sized {
     }
 
     /// Ends the receiver when a handle is aborted. See [`Owned::with_abort`].
-    fn with_abort(self, handle: &AbortHandle) -> Owned<WithAbort<Self::Operation>> {
+    fn with_abort<H: Borrow<AbortHandle>>(self, handle: H) -> Owned<WithAbort<Self::Operation, H>> {
         self.owned().with_abort(handle)
     }
 
