@@ -22,8 +22,8 @@ use std::{
 use event_listener::Event;
 use futures::future::{AbortHandle as FuturesHandle, Abortable};
 use runs::{
-    Fan, Stop, answer, counting_waker, late_answer, pending_once, ready_at_once, run_until_stopped,
-    until_stopped, waiting,
+    Fan, Stop, answer, counting_waker, late_answer, owning, pending_once, ready_at_once,
+    run_until_stopped, until_stopped, waiting,
 };
 use side_by_side::{Bar, Contest, SideBySide, bytes_each, each, of_many, on_two_threads};
 use stop_token::{StopSource, future::FutureExt as _};
@@ -315,11 +315,6 @@ fn bytes_waited_for(bench: &mut SideBySide) {
 /// One of each that has any below it.
 fn roots() -> (AbortHandle, CancellationToken, StopSource, Arc<Stop>) {
     Default::default()
-}
-
-/// Under a handle of its own.
-fn owning<F: Future>(future: F, handle: &AbortHandle) -> impl Future + use<F> {
-    future.with_abort(handle)
 }
 
 /// Under a handle of its own, which goes at once: that costs the same then as later.

@@ -1,10 +1,13 @@
 //! What the benches run: futures, and how they are polled.
 
 #![allow(dead_code, reason = "no bench needs all of it")]
+#![allow(unused_imports, reason = "no bench needs all of it")]
 
+mod chains;
 mod fan;
 mod stop;
 
+pub(crate) use chains::{EachChain, for_each_chain};
 pub(crate) use fan::Fan;
 pub(crate) use stop::{Stop, run_until_stopped, until_stopped};
 
@@ -18,6 +21,8 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
 };
+
+use tenure::{AbortHandle, OwnedFuture};
 
 /// Ready at once. It has no state: to write some, and read it in other pieces, would stall the processor
 /// for longer than what is measured takes.
@@ -64,6 +69,11 @@ pub(crate) fn waiting<F: Future>(future: F, waker: &Waker) -> Pin<Box<F>> {
     let mut future = Box::pin(future);
     assert!(future.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
     future
+}
+
+/// `future` under a handle of its own.
+pub(crate) fn owning<F: Future>(future: F, handle: &AbortHandle) -> impl Future + use<F> {
+    future.with_abort(handle)
 }
 
 /// How often a waker was woken.
