@@ -67,7 +67,7 @@ fn aborts(paths: &mut Paths) {
 /// What callgrind counts: it knows it by this name.
 #[inline(never)]
 fn counted(run: impl FnOnce()) {
-    black_box(run());
+    run();
 }
 
 #[derive(Default)]
