@@ -2,102 +2,52 @@
 //!
 //! `cargo bench --bench chain` prints a line for each subject, tab-separated: its name, the median
 //! and the least nanoseconds of one run (make, poll, drop), its size in bytes, and how often it
-//! allocates. Subjects take turns, so that a noisy machine is noisy for all.
-//!
-//! `cargo bench --bench chain -- once NAME` runs one subject 1,000 times, for callgrind.
+//! allocates. `-- --quick` takes a few rounds only.
 
-use std::{
-    future::{Future, ready},
-    hint::black_box,
-    pin::pin,
-    task::{Context, Waker},
-    time::{Duration, Instant},
-};
+mod runs;
+mod side_by_side;
 
-use tenure::{AbortHandle, Backoff, Limit, OwnedFuture, Scope};
+use std::future::Future;
 
-const ROUNDS: usize = 101;
-const RUNS: u32 = 20_000;
-const SECOND: Duration = Duration::from_secs(1);
+use runs::{EachChain, for_each_chain, ready_at_once};
+use side_by_side::{Contest, Options, allocator, each};
 
-type Answer = Result<u32, std::io::Error>;
-
-struct Subject<'a> {
-    name: &'static str,
-    size: usize,
-    run: Box<dyn Fn(u32) + 'a>,
-}
-
-/// A subject that makes its future anew each time, polls it once and drops it.
-fn subject<'a, F: Future>(name: &'static str, make: impl Fn() -> F + 'a) -> Subject<'a> {
-    let run = move |times| {
-        let mut cx = Context::from_waker(Waker::noop());
-        for _ in 0..times {
-            // In place: moving it would cost as much as running it.
-            let future = pin!(make());
-            assert!(black_box(future.poll(&mut cx).is_ready()));
-        }
-    };
-    Subject { name, size: size_of::<F>(), run: Box::new(run) }
-}
-
-fn answer() -> impl Future<Output = Answer> {
-    ready(Ok(black_box(42)))
-}
+const RUNS: usize = 1_000;
 
 fn main() {
-    let scope = Scope::new("bench");
-    let limit = Limit::new(8);
-    let handle = AbortHandle::new();
-    let policy = Backoff::exponential();
-    let subjects = [
-        subject("bare", answer),
-        subject("owned", || answer().owned()),
-        subject("with_timeout", || answer().with_timeout(SECOND)),
-        subject("retry", || answer.retry(policy)),
-        subject("with_abort", || answer().with_abort(&handle)),
-        subject("limit", || answer().limit(&limit)),
-        subject("in_scope", || answer().in_scope(&scope)),
-        subject("timeout+retry+timeout", || {
-            answer.with_timeout(SECOND).retry(policy).with_timeout(10 * SECOND)
-        }),
-        subject("chain", || {
-            answer
-                .with_timeout(2 * SECOND)
-                .retry(policy)
-                .limit(&limit)
-                .with_timeout(10 * SECOND)
-                .in_scope(&scope)
-        }),
-    ];
-
-    let arguments: Vec<String> = std::env::args().collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "once") {
-        let chosen = subjects
-            .iter()
-            .find(|subject| Some(subject.name) == arguments.get(at + 1).map(String::as_str));
-        return (chosen.expect("the name of a subject comes after `once`").run)(1_000);
-    }
-
-    let mut rounds = vec![Vec::with_capacity(ROUNDS); subjects.len()];
-    for _ in 0..ROUNDS {
-        for (subject, nanos) in subjects.iter().zip(&mut rounds) {
-            let start = Instant::now();
-            (subject.run)(RUNS);
-            nanos.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(RUNS));
-        }
-    }
+    let options = Options::of_command_line();
+    let mut chains = Chains { contest: Contest::new("chain"), memory: Vec::new() };
+    for_each_chain(&mut chains);
     println!("subject\tmedian ns\tleast ns\tbytes\tallocations");
-    for (subject, mut nanos) in subjects.iter().zip(rounds) {
-        nanos.sort_by(f64::total_cmp);
-        let allocations = allocation_counter::measure(|| (subject.run)(1_000)).count_total as f64;
+    let outcome = chains.contest.run(options.effort());
+    for (subject, memory) in outcome.subjects.iter().zip(chains.memory) {
         println!(
             "{}\t{:.1}\t{:.1}\t{}\t{}",
             subject.name,
-            nanos[nanos.len() / 2],
-            nanos[0],
-            subject.size,
-            allocations / 1_000.0
+            subject.median(),
+            subject.least(),
+            memory.size,
+            memory.allocations
         );
+    }
+}
+
+struct Chains {
+    contest: Contest<'static>,
+    memory: Vec<Memory>,
+}
+
+struct Memory {
+    size: usize,
+    allocations: f64,
+}
+
+impl EachChain for Chains {
+    fn chain<F: Future + 'static>(&mut self, name: &'static str, make: impl Fn() -> F + 'static) {
+        let run = ready_at_once(make);
+        let ((), requested) = allocator::count(|| (0..RUNS).for_each(|_| run()));
+        let allocations = requested.calls as f64 / RUNS as f64;
+        self.memory.push(Memory { size: size_of::<F>(), allocations });
+        self.contest.add(name, each(run));
     }
 }

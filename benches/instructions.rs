@@ -1,0 +1,115 @@
+//! The hot paths, one at a time, for ci/instructions, which counts what they execute.
+//!
+//! `cargo bench --bench instructions` prints their names; `-- NAME` runs one of them in [`counted`], and
+//! prints how many times it ran there. What it needs is made before.
+
+mod runs;
+
+use std::{future::Future, hint::black_box, process::ExitCode};
+
+use runs::{
+    EachChain, Fan, answer, for_each_chain, late_answer, owning, pending_once, ready_at_once,
+};
+use tenure::{AbortHandle, OwnedFuture};
+
+const RUNS: usize = 1_000;
+
+fn main() -> ExitCode {
+    let mut paths = Paths::default();
+    lattice(&mut paths);
+    aborts(&mut paths);
+    for_each_chain(&mut paths);
+    match std::env::args().skip(1).find(|argument| argument != "--bench") {
+        None => paths.print(),
+        Some(name) => return paths.run(&name),
+    }
+    ExitCode::SUCCESS
+}
+
+fn lattice(paths: &mut Paths) {
+    // They live as long as the process: what refers to them can go anywhere.
+    let [a, b] = [(); 2].map(|()| &*Box::leak(Box::new(AbortHandle::new())));
+    paths.each("root", AbortHandle::new);
+    paths.each("child", || a.child());
+    paths.each("join", || a.join(b));
+    paths.each("meet", || a.meet(b));
+    paths.each("is_aborted", || a.is_aborted());
+    paths.each("on_abort and its guard", || {
+        let told = black_box(42);
+        a.on_abort(move |_| _ = black_box(told))
+    });
+    paths.each("ready, handle borrowed", ready_at_once(|| answer().with_abort(a)));
+    paths.each("ready, handle owned", ready_at_once(|| owning(answer(), a)));
+    paths.each("pending once, handle borrowed", pending_once(|| late_answer().with_abort(a)));
+    paths.each("pending once, handle owned", pending_once(|| owning(late_answer(), a)));
+}
+
+fn aborts(paths: &mut Paths) {
+    let fan = |n| {
+        let root = AbortHandle::new();
+        let waiting: Vec<_> = (0..n).map(|_| root.child().aborted()).collect();
+        Fan::new(waiting, move || assert!(root.abort("all")))
+    };
+    paths.add("abort with a child waited for", move || {
+        let mut fans: Vec<_> = (0..RUNS).map(|_| fan(1)).collect();
+        counted(|| fans.iter_mut().for_each(Fan::abort));
+        fans.into_iter().for_each(Fan::check);
+        RUNS
+    });
+    paths.add("abort with 1,000, for each", move || {
+        let mut fan = fan(RUNS);
+        counted(|| fan.abort());
+        fan.check();
+        RUNS
+    });
+}
+
+/// What callgrind counts: it knows it by this name.
+#[inline(never)]
+fn counted(run: impl FnOnce()) {
+    run();
+}
+
+#[derive(Default)]
+struct Paths(Vec<(String, Box<dyn FnOnce() -> usize>)>);
+
+impl Paths {
+    /// A path that can be run again and again. What `run` returns is dropped within it.
+    fn each<R>(&mut self, name: &str, run: impl Fn() -> R + 'static) {
+        self.add(name, move || {
+            let run_all = || {
+                for _ in 0..RUNS {
+                    black_box(run());
+                }
+            };
+            // What is done but once, as to grow a list, isn't counted.
+            run_all();
+            counted(run_all);
+            RUNS
+        });
+    }
+
+    /// `path` tells how often it ran.
+    fn add(&mut self, name: &str, path: impl FnOnce() -> usize + 'static) {
+        self.0.push((name.into(), Box::new(path)));
+    }
+
+    fn print(&self) {
+        self.0.iter().for_each(|(name, _)| println!("{name}"));
+    }
+
+    fn run(self, name: &str) -> ExitCode {
+        let Some((_, path)) = self.0.into_iter().find(|(other, _)| other == name) else {
+            eprintln!("there is no path `{name}`");
+            return ExitCode::FAILURE;
+        };
+        println!("{}", path());
+        ExitCode::SUCCESS
+    }
+}
+
+impl EachChain for Paths {
+    fn chain<F: Future + 'static>(&mut self, name: &'static str, make: impl Fn() -> F + 'static) {
+        self.each(&format!("chain: {name}"), ready_at_once(make));
+    }
+}
