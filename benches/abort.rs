@@ -1,14 +1,14 @@
 //! What the lattice of abort handles costs, against the crates that do a part of the same.
 //!
-//! `cargo bench --bench abort` prints what [`SideBySide`] says; `-- --quick` takes a minute at most,
-//! `-- --check` fails if a figure is SHORT.
+//! `cargo bench --bench abort` prints what [`SideBySide`] says, in a few minutes; `-- --quick` takes one at
+//! most, `-- --check` fails if a figure is SHORT.
 //!
 //! Each peer is used as its docs advise. Not all do what ours does: futures' `AbortHandle` ends one
 //! future and has no children, a `StopToken` can't be stopped alone, and an `Event` is a list of who waits,
 //! beside a flag that its user keeps. So some figures are held against those that do the same, too.
 //!
-//! What takes less than a nanosecond is the loop around it as much as the thing itself: an `Event` is an
-//! empty pointer until somebody listens, a flag is one load.
+//! What takes less than a nanosecond is the loop around it as much as the thing itself, one cycle or two
+//! as the code happens to lie: an `Event` is an empty pointer until somebody listens, a flag is one load.
 
 mod runs;
 mod side_by_side;
@@ -37,8 +37,9 @@ const STOP: &str = "stop-token";
 const EVENT: &str = "event-listener";
 const EVENT_ON_STACK: &str = "event-listener, on the stack";
 
-/// The machine is no matter: both lay on the same one. Where the one who is to be matched is known and no
-/// figure, that is 1 over 1.
+/// What ours is to take at most, over what the peer took that was the fastest when this goal was set. No
+/// matter on what machine: both were on the same. Where ours is to be no slower than a peer, whatever that
+/// takes, it is 1 over 1; twice as fast, 1 over 2.
 const BARS: &[Bar] = &[
     Bar::new("root, ns", 30.0, EVENT, 0.3),
     Bar::new("root, ns", 30.0, FUTURES, 10.7).among("of those that can be shared", SHARED),

@@ -11,7 +11,7 @@ use super::allocator;
 const RUNS: u32 = 10_000;
 /// Few enough that hardly ever a thread is interrupted.
 const RUNS_A_THREAD: u32 = 4_000;
-const TRIES: usize = 1_000;
+const TRIES: usize = 100;
 
 /// Nanoseconds that one run takes, of many in a row. What it returns is dropped within that time.
 pub(crate) fn each<R>(mut run: impl FnMut() -> R) -> impl FnMut() -> f64 {
@@ -47,11 +47,11 @@ pub(crate) fn of_many<S>(
 /// Nanoseconds that one run takes while another thread does the same.
 ///
 /// Where the machine is busy, the two may well run one after the other. Such a round tells nothing, and
-/// is run again.
+/// is run again. Where that is of no avail, what it takes is no number, which is below no bar.
 pub(crate) fn on_two_threads<R>(run: impl Fn() -> R + Sync) -> impl FnMut() -> f64 {
     move || {
         let rounds = std::iter::repeat_with(|| try_on_two_threads(&run));
-        rounds.take(TRIES).flatten().next().expect("two threads at a time need two processors")
+        rounds.take(TRIES).flatten().next().unwrap_or(f64::NAN)
     }
 }
 
