@@ -38,9 +38,9 @@ fn lattice(paths: &mut Paths) {
         let told = black_box(42);
         a.on_abort(move |_| _ = black_box(told))
     });
-    paths.each("ready, handle borrowed", ready_at_once(|| answer().with_abort(a)));
+    paths.each("ready, handle borrowed", ready_at_once(move || answer().with_abort(a)));
     paths.each("ready, handle owned", ready_at_once(|| owning(answer(), a)));
-    paths.each("pending once, handle borrowed", pending_once(|| late_answer().with_abort(a)));
+    paths.each("pending once, handle borrowed", pending_once(move || late_answer().with_abort(a)));
     paths.each("pending once, handle owned", pending_once(|| owning(late_answer(), a)));
 }
 

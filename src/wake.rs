@@ -99,6 +99,7 @@ impl Panics {
 
     /// Lets the first panic go on, unless the thread is unwinding already: a second one would end
     /// the process.
+    #[inline]
     pub(crate) fn resume(self) {
         if let Some(panic) = self.first.filter(|_| !is_unwinding()) {
             resume(panic);

@@ -4,6 +4,7 @@ use core::{
     borrow::Borrow,
     fmt,
     future::Future,
+    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -31,9 +32,14 @@ pub struct WithAbortState<S> {
     // Dropped first, before what it ran under.
     #[pin]
     inner: S,
-    /// `None` until it is first pending, or finds the handle aborted.
-    stage: Option<Stage>,
+    stage: Late,
 }
+
+/// The stage, once there is one: when it is first pending, or finds the handle aborted.
+///
+/// What is ready at once has none, and isn't to pay for the drop of one: a flag is looked at in place, and
+/// the rest of the drop stands apart.
+struct Late(ManuallyDrop<Option<Stage>>);
 
 #[derive(Debug)]
 enum Stage {
@@ -49,57 +55,88 @@ impl<O, H> WithAbort<O, H> {
     }
 }
 
+impl Late {
+    #[inline]
+    fn clear(&mut self) {
+        if self.0.is_some() {
+            self.clear_some();
+        }
+    }
+
+    #[inline(never)]
+    fn clear_some(&mut self) {
+        *self.0 = None;
+    }
+}
+
+impl Drop for Late {
+    #[inline]
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 impl<S: Default> Default for WithAbortState<S> {
     #[inline]
     fn default() -> Self {
-        Self { inner: S::default(), stage: None }
+        Self { inner: S::default(), stage: Late(ManuallyDrop::new(None)) }
     }
 }
 
 impl<S> WithAbortState<S> {
-    /// Polls `op` for as long as `handle` is live, then ends it.
+    /// Polls `op` for as long as `handle` is live, then ends it. `link` is what it is lent besides `lent`.
     ///
     /// The handle is looked at before anything else, and listened to only once `op` is pending.
     #[inline]
     pub(crate) fn poll_under<O: Operation<State = S>>(
         mut self: Pin<&mut Self>,
         handle: &AbortHandle,
+        link: Link<'_>,
         mut op: Pin<&mut O>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
         let this = self.as_mut().project();
-        let is_ending = matches!(this.stage, Some(Stage::Ending(_)));
+        let is_ending = matches!(*this.stage.0, Some(Stage::Ending(_)));
         if !is_ending && !handle.is_aborted() {
-            let polled = op.as_mut().poll(this.inner, cx, lent);
-            if polled.is_ready() {
-                // It seldom has one: what is ready at once isn't to pay for the drop of what isn't there.
-                if this.stage.is_some() {
-                    *this.stage = None;
+            match op.as_mut().poll(this.inner, cx, &lent.with(link)) {
+                Poll::Ready(Ok(value)) => {
+                    this.stage.clear();
+                    return Poll::Ready(Ok(value));
                 }
-                return polled;
+                Poll::Ready(Err(aborted)) => {
+                    this.stage.clear();
+                    return Poll::Ready(Err(aborted));
+                }
+                Poll::Pending => {}
             }
         }
-        self.poll_verdict(handle, op, cx, lent)
+        match self.poll_verdict(handle, link, op, cx, lent) {
+            Poll::Ready(aborted) => Poll::Ready(Err(aborted)),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
-    /// What comes after the first poll of `op` that was pending, or not made.
+    /// What comes after a poll of `op` that was pending, or not made. Apart, and with a result that
+    /// fits in registers: what is ready at once isn't to pay for it.
+    #[inline(never)]
     fn poll_verdict<O: Operation<State = S>>(
         self: Pin<&mut Self>,
         handle: &AbortHandle,
+        link: Link<'_>,
         op: Pin<&mut O>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
-    ) -> Poll<Result<O::Output, Aborted>> {
+    ) -> Poll<Aborted> {
         let this = self.project();
-        let aborted = match this.stage.get_or_insert_with(|| Stage::Waiting(handle.aborted())) {
+        let aborted = match this.stage.0.get_or_insert_with(|| Stage::Waiting(handle.aborted())) {
             Stage::Waiting(waiting) => ready!(Pin::new(waiting).poll(cx)).at(Position::Above),
             Stage::Ending(aborted) => aborted.clone(),
         };
-        *this.stage = Some(Stage::Ending(aborted.clone()));
-        ready!(op.poll_abort(this.inner, cx, lent, &aborted));
-        *this.stage = None;
-        Poll::Ready(Err(aborted))
+        *this.stage.0 = Some(Stage::Ending(aborted.clone()));
+        ready!(op.poll_abort(this.inner, cx, &lent.with(link), &aborted));
+        this.stage.clear();
+        Poll::Ready(aborted)
     }
 
     /// Ends `op` because of what an owner above was told, unless its own handle came first.
@@ -111,12 +148,12 @@ impl<S> WithAbortState<S> {
         aborted: &Aborted,
     ) -> Poll<()> {
         let this = self.project();
-        let aborted = match this.stage {
+        let aborted = match &*this.stage.0 {
             Some(Stage::Ending(own)) => own,
             _ => aborted,
         };
         ready!(op.poll_abort(this.inner, cx, lent, aborted));
-        *this.stage = None;
+        this.stage.clear();
         Poll::Ready(())
     }
 }
@@ -134,8 +171,7 @@ impl<O: Operation, H: Borrow<AbortHandle>> Operation for WithAbort<O, H> {
     ) -> Poll<Result<O::Output, Aborted>> {
         let this = self.project();
         let handle = (*this.handle).borrow();
-        let lent = lent.with(Link::Abort(handle));
-        state.poll_under(handle, this.op, cx, &lent)
+        state.poll_under(handle, Link::Abort(handle), this.op, cx, lent)
     }
 
     fn poll_abort(
@@ -160,6 +196,6 @@ impl<O: Repeat, H: Borrow<AbortHandle>> Repeat for WithAbort<O, H> {}
 
 impl<S> fmt::Debug for WithAbortState<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithAbortState").field("stage", &self.stage).finish()
+        f.debug_struct("WithAbortState").field("stage", &*self.stage.0).finish()
     }
 }

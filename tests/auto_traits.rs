@@ -34,7 +34,8 @@ type Text = Result<String, String>;
 type LocalText = Result<Rc<str>, String>;
 
 /// The longest chain there is, over any operation.
-type Chain<O> = InScope<Timeout<Limited<Retry<WithTimer<WithAbort<Named<Timeout<O>>>>, Backoff>>>>;
+type Chain<O> =
+    InScope<Timeout<Limited<Retry<WithTimer<WithAbort<Named<Timeout<O>>, AbortHandle>>, Backoff>>>>;
 
 #[test]
 fn handles_go_to_any_thread() {

@@ -242,7 +242,7 @@ fn what_ran_is_dropped_when_a_value_is_ready() {
         make(&drops)
     };
     let scope = Scope::new("scope");
-    let chain = task.in_scope(&scope).with_abort(&AbortHandle::new());
+    let chain = task.in_scope(&scope).with_abort(AbortHandle::new());
     assert_eq!(run(chain, counts), (2, 3));
 }
 

@@ -163,7 +163,7 @@ impl World {
             Retry => self.outer(make.retry(TWICE), second),
             Adapter::Limit => self.outer(make.limit(&self.limit), second),
             InScope => self.outer(make.in_scope(&self.scope), second),
-            Abort => self.outer(make.with_abort(&self.other), second),
+            Abort => self.outer(make.with_abort(self.other.clone()), second),
             Named => self.outer(make.named("first"), second),
             Timer => self.outer(make.with_timer(self.timer.clone()), second),
         }
@@ -179,7 +179,7 @@ impl World {
             Retry => self.outermost(chain.retry(TWICE)),
             Adapter::Limit => self.outermost(chain.limit(&self.limit)),
             InScope => self.outermost(chain.in_scope(&self.scope)),
-            Abort => self.outermost(chain.with_abort(&self.other)),
+            Abort => self.outermost(chain.with_abort(self.other.clone())),
             Named => self.outermost(chain.named("second")),
             Timer => self.outermost(chain.with_timer(self.timer.clone())),
         }
@@ -189,7 +189,7 @@ impl World {
     where
         O: Repeat<Output = Result<(), ()>> + 'static,
     {
-        Box::pin(chain.with_abort(&self.stop).with_timer(self.timer.clone()))
+        Box::pin(chain.with_abort(self.stop.clone()).with_timer(self.timer.clone()))
     }
 }
 

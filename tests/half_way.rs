@@ -58,7 +58,7 @@ impl World {
             .retry(Backoff::fixed(10 * MILLISECOND))
             .limit(&self.limit)
             .with_timeout(1000 * MILLISECOND)
-            .with_abort(&self.stop)
+            .with_abort(self.stop.clone())
             .named("chain")
             .try_in_scope(&self.scope);
         ByHand::new(chain)

@@ -143,7 +143,7 @@ fn a_future_may_panic_when_it_is_dropped() {
     });
     leaves_nothing("in drop", |limit, scope| {
         let stop = AbortHandle::new();
-        let chain = armed(1).with_abort(&stop).limit(limit).in_scope(scope);
+        let chain = armed(1).with_abort(stop.clone()).limit(limit).in_scope(scope);
         // Aborted between two polls.
         Box::pin(async move {
             let mut chain = std::pin::pin!(chain);

@@ -57,7 +57,7 @@ executors::on_every_executor! {
         let (clock, attempts, stop) = (TestClock::new(), Count::default(), AbortHandle::new());
         let chain = hanging(&attempts)
             .retry(Backoff::fixed(Duration::ZERO).attempts(9))
-            .with_abort(&stop)
+            .with_abort(stop.clone())
             .with_timer(&clock);
         let hands = clock.clone();
         let outside = async move {

@@ -54,7 +54,7 @@ executors::on_every_executor! {
             counted.add();
         });
         let stop = AbortHandle::new();
-        let member = executor.spawn(pending::<()>().with_abort(&stop).in_scope(&scope));
+        let member = executor.spawn(pending::<()>().with_abort(stop.clone()).in_scope(&scope));
         let closing: Vec<_> = (0..8).map(|_| executor.spawn(scope.close())).collect();
         yield_now().await;
         stop.abort("done");

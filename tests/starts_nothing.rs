@@ -56,7 +56,7 @@ macro_rules! for_each_idle_receiver {
 #[test]
 fn an_aborted_handle_starts_nothing() {
     for_each_idle_receiver!(|work| {
-        let aborted = ended(work.with_abort(&aborted_handle()));
+        let aborted = ended(work.with_abort(aborted_handle()));
         assert_eq!(aborted.reason(), &"before".into());
         assert_eq!(aborted.position(), Position::Above);
     });
@@ -118,13 +118,13 @@ fn nothing_below_starts_whatever_stands_between() {
             .named("between")
             .in_scope(&Scope::new("live"))
             .with_timeout(SECOND)
-            .with_abort(&aborted_handle());
+            .with_abort(aborted_handle());
         assert_eq!(ended(between).reason(), &"before".into());
         assert_eq!((limit.active(), limit.waiting()), (0, 0));
     });
     for_each_idle_receiver!(|work| {
         let limit = Limit::new(1);
-        let between = work.limit(&limit).with_abort(&AbortHandle::new()).in_scope(&aborted_scope());
+        let between = work.limit(&limit).with_abort(AbortHandle::new()).in_scope(&aborted_scope());
         assert_eq!(ended(between).reason(), &"before".into());
     });
 }
@@ -134,7 +134,7 @@ fn no_permit_is_claimed_and_nobody_waits_for_one() {
     let limit = Limit::new(1);
     let mut holder = ByHand::new(pending::<()>().limit(&limit));
     assert!(holder.poll().is_pending());
-    ended(async {}.limit(&limit).with_abort(&aborted_handle()));
+    ended(async {}.limit(&limit).with_abort(aborted_handle()));
     ended(async {}.limit(&limit).in_scope(&aborted_scope()));
     assert_eq!((limit.active(), limit.waiting()), (1, 0));
 }
@@ -148,12 +148,12 @@ fn no_attempt_is_made() {
         async { Err::<(), _>("down") }
     };
     let policy = Backoff::fixed(Duration::ZERO);
-    ended(fails.clone().retry(policy).with_abort(&aborted_handle()));
+    ended(fails.clone().retry(policy).with_abort(aborted_handle()));
     ended(fails.clone().retry(policy).in_scope(&aborted_scope()));
     ended(fails.clone().in_scope(&closed_scope()).retry(policy));
-    ended(fails.clone().with_abort(&aborted_handle()).retry(policy));
+    ended(fails.clone().with_abort(aborted_handle()).retry(policy));
     ended(
-        (move |_: Owner| fails()).retry(policy).limit(&Limit::new(1)).with_abort(&aborted_handle()),
+        (move |_: Owner| fails()).retry(policy).limit(&Limit::new(1)).with_abort(aborted_handle()),
     );
     assert_eq!(attempts.get(), 0);
 }
@@ -162,7 +162,7 @@ fn no_attempt_is_made() {
 #[test]
 fn no_timer_is_asked() {
     let timer = CountingTimer::default();
-    let chain = pending::<()>().with_timeout(SECOND).with_abort(&aborted_handle());
+    let chain = pending::<()>().with_timeout(SECOND).with_abort(aborted_handle());
     ended(chain.with_timer(timer.clone()));
     let chain = pending::<()>().with_timeout(SECOND).with_timeout(SECOND).in_scope(&closed_scope());
     ended(chain.with_timer(timer.clone()));
@@ -197,7 +197,7 @@ executors::on_every_executor! {
                 async { Err::<(), _>("down") }
             })
             .retry(Backoff::fixed(STEP).attempts(9))
-            .with_abort(&stop)
+            .with_abort(stop.clone())
             .with_timer(&clock);
 
             let (hands, seen) = (clock.clone(), attempts.clone());

@@ -73,7 +73,7 @@ pub(crate) fn waiting<F: Future>(future: F, waker: &Waker) -> Pin<Box<F>> {
 
 /// `future` under a handle of its own.
 pub(crate) fn owning<F: Future>(future: F, handle: &AbortHandle) -> impl Future + use<F> {
-    future.with_abort(handle)
+    future.with_abort(handle.clone())
 }
 
 /// How often a waker was woken.

@@ -62,7 +62,7 @@ impl Server {
             state: Arc::default(),
         };
         let accept = accept(listener, server.scope.clone(), server.state.clone());
-        smol::spawn(accept.with_abort(&server.accepting).in_scope(&server.scope)).detach();
+        smol::spawn(accept.with_abort(server.accepting.clone()).in_scope(&server.scope)).detach();
         Ok(server)
     }
 

@@ -174,10 +174,8 @@ impl Node {
     #[inline]
     pub(super) fn is_aborted(this: &Arc<Self>) -> bool {
         // Acquire: pairs with the Release in `settle`.
-        match this.stage.load(Ordering::Acquire) {
-            DETACHED => Self::attach(this),
-            stage => stage == ABORTED,
-        }
+        let stage = this.stage.load(Ordering::Acquire);
+        stage != ATTACHED && (stage == ABORTED || Self::attach(this))
     }
 
     /// Makes itself known to its parent, and tells whether that is aborted.
@@ -329,7 +327,12 @@ impl Node {
         Self::link(this, |links| links.insert_child(child))
     }
 
+    #[inline]
     fn unlink_child(&self, key: Key) -> Option<Link> {
+        // Relaxed: an aborted node has no links, whatever else it has.
+        if self.stage.load(Ordering::Relaxed) == ABORTED {
+            return None;
+        }
         self.state.with(|state| match state {
             State::Live(links) => links.remove_child(key),
             State::Aborted(_) => None,
@@ -388,53 +391,39 @@ impl Node {
         }
     }
 
-    /// Takes out its parents, with its place in each: the only one, or several, which join `joined`.
-    fn take_parents(
-        &mut self,
-        joined: &mut Vec<(Arc<Self>, Key)>,
-    ) -> Option<(Arc<Self>, Option<Key>)> {
-        if let State::Live(Links { rest: Some(rest), .. }) = self.state.get_mut() {
-            joined.append(&mut rest.above);
+    /// Drops what hangs on a node that nobody has any more, and leaves its parent: returns that if this was
+    /// the last reference. Those of a join or a meet go to `joined`.
+    fn let_go(&mut self, joined: &mut Vec<(Arc<Self>, Key)>, panics: &mut Panics) -> Option<Self> {
+        if let State::Live(links) = self.state.get_mut() {
+            if !links.is_empty() {
+                mem::take(links).drop_each(joined, panics);
+            }
         }
-        Some((self.parent.take()?, Key::from_bits(*self.key.get_mut())))
+        let key = Key::from_bits(*self.key.get_mut());
+        self.parent.take().and_then(|parent| Self::leave(parent, key))
+    }
+
+    /// Takes back the link in a parent, and returns that if this was the last reference.
+    #[inline]
+    fn leave(parent: Arc<Self>, key: Option<Key>) -> Option<Self> {
+        if let Some(key) = key {
+            drop(parent.unlink_child(key));
+        }
+        Arc::into_inner(parent)
     }
 }
 
 impl Drop for Node {
-    #[inline]
     fn drop(&mut self) {
-        let mut joined = Vec::new();
-        let parent = self.take_parents(&mut joined);
-        let mut panics = Panics::default();
-        if let State::Live(links) = self.state.get_mut() {
-            if !links.is_empty() {
-                mem::take(links).drop_each(&mut panics);
-            }
-        }
-        if parent.is_some() || !joined.is_empty() {
-            Self::leave(parent, joined, &mut panics);
+        let (mut joined, mut panics) = (Vec::new(), Panics::default());
+        let mut next = self.let_go(&mut joined, &mut panics);
+        // From here, however many there are above. Each is dropped with nothing left to let go.
+        while next.is_some() || !joined.is_empty() {
+            next = match next {
+                Some(mut node) => node.let_go(&mut joined, &mut panics),
+                None => joined.pop().and_then(|(parent, key)| Self::leave(parent, Some(key))),
+            };
         }
         panics.resume();
-    }
-}
-
-impl Node {
-    /// Lets go of the parents of a node that is dropped, and of theirs where that was the last reference.
-    fn leave(
-        mut next: Option<(Arc<Self>, Option<Key>)>,
-        mut joined: Vec<(Arc<Self>, Key)>,
-        panics: &mut Panics,
-    ) {
-        let with_key = |(parent, key)| (parent, Some(key));
-        while let Some((parent, key)) = next.take().or_else(|| joined.pop().map(with_key)) {
-            if let Some(key) = key {
-                drop(parent.unlink_child(key));
-            }
-            if let Some(mut parent) = Arc::into_inner(parent) {
-                next = parent.take_parents(&mut joined);
-                // It has no parents any more: this goes no deeper.
-                panics.run(|| drop(parent));
-            }
-        }
     }
 }

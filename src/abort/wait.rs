@@ -2,7 +2,7 @@ use core::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures_core::FusedFuture;
@@ -33,9 +33,11 @@ impl Future for WaitAborted {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Aborted> {
         let this = &mut *self;
-        let aborted = this.handle.poll_aborted(cx, &mut this.key);
-        this.done |= aborted.is_ready();
-        aborted
+        let aborted = ready!(this.handle.poll_aborted(cx, &mut this.key));
+        // An aborted handle has no list to be taken out of.
+        this.key = None;
+        this.done = true;
+        Poll::Ready(aborted)
     }
 }
 
@@ -46,8 +48,11 @@ impl FusedFuture for WaitAborted {
 }
 
 impl Drop for WaitAborted {
+    #[inline]
     fn drop(&mut self) {
-        self.handle.forget(&mut self.key);
+        if self.key.is_some() {
+            self.handle.forget(&mut self.key);
+        }
     }
 }
 

@@ -407,11 +407,18 @@ impl<O: Operation> Future for Owned<O> {
         let ChainProj::Live { state, op } = chain.as_mut().project() else {
             panic!("`Owned` polled after completion");
         };
-        let polled = op.poll(state, cx, &Lent::root());
-        if polled.is_ready() {
-            chain.set(Chain::Done);
+        // Taken apart, or the value would be copied with what an error takes around it.
+        match op.poll(state, cx, Lent::ROOT) {
+            Poll::Ready(Ok(value)) => {
+                chain.set(Chain::Done);
+                Poll::Ready(Ok(value))
+            }
+            Poll::Ready(Err(aborted)) => {
+                chain.set(Chain::Done);
+                Poll::Ready(Err(aborted))
+            }
+            Poll::Pending => Poll::Pending,
         }
-        polled
     }
 }
 

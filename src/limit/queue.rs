@@ -329,7 +329,7 @@ mod tests {
 
     fn poll(ticket: &mut Ticket, wakes: &Arc<Wakes>) -> Poll<()> {
         let waker = Waker::from(wakes.clone());
-        let polled = ticket.poll_permit(&mut Context::from_waker(&waker), &Lent::root());
+        let polled = ticket.poll_permit(&mut Context::from_waker(&waker), Lent::ROOT);
         // With `std` there is always a timer, so it is taken away by hand.
         ticket.queue.state.with(|state| state.timer = None);
         polled

@@ -19,6 +19,7 @@ pub struct Lent<'a> {
 }
 
 /// What one adapter says.
+#[derive(Clone, Copy)]
 pub(crate) enum Link<'a> {
     Root,
     Name(&'a Name),
@@ -60,9 +61,8 @@ impl Deadline {
 }
 
 impl<'a> Lent<'a> {
-    pub(crate) const fn root() -> Self {
-        Self { up: None, link: Link::Root }
-    }
+    /// What is lent where nobody is above.
+    pub(crate) const ROOT: &'static Lent<'static> = &Lent { up: None, link: Link::Root };
 
     pub(crate) const fn with(&'a self, link: Link<'a>) -> Self {
         Self { up: Some(self), link }

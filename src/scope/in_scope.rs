@@ -61,8 +61,8 @@ impl<O: Operation> Operation for InScope<O> {
             return Poll::Ready(Err(aborted));
         }
         let core = &*this.member.core;
-        let below = lent.with(Link::Scope(core));
-        let poll = || state.poll_under(&core.abort, this.op.as_mut(), cx, &below);
+        let link = Link::Scope(core);
+        let poll = || state.poll_under(&core.abort, link, this.op.as_mut(), cx, lent);
         caught(poll).unwrap_or_else(|panic| this.member.panicked(this.op.name(), lent, panic))
     }
 

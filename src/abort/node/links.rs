@@ -89,10 +89,13 @@ impl Links {
         self.first.is_none() && self.rest.is_none()
     }
 
-    /// Drops each waker and callback, whatever the others do.
-    pub(super) fn drop_each(self, panics: &mut Panics) {
+    /// Drops each waker and callback, whatever the others do. The parents go to `joined`.
+    pub(super) fn drop_each(self, joined: &mut Vec<(Arc<Node>, Key)>, panics: &mut Panics) {
         panics.run(|| drop(self.first));
-        panics.run_each(self.rest.into_iter().flat_map(|rest| rest.calls.into_values()), drop);
+        if let Some(mut rest) = self.rest {
+            joined.append(&mut rest.above);
+            panics.run_each(rest.calls.into_values(), drop);
+        }
     }
 
     pub(super) fn rest(&mut self) -> &mut Rest {
