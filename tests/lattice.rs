@@ -3,7 +3,7 @@
 mod executors;
 mod support;
 
-use support::poll_once;
+use support::{Count, on_wake, poll_once, poll_with};
 use tenure::{AbortHandle, AbortReason, abort::Position};
 
 fn said(handle: &AbortHandle) -> Option<String> {
@@ -189,6 +189,27 @@ executors::on_every_executor! {
             assert_eq!(waiter.await.to_string(), "all of you");
         }
     }
+}
+
+#[test]
+fn callbacks_have_run_when_the_first_is_woken() {
+    let top = AbortHandle::new();
+    let (ran, seen) = (Count::default(), Count::default());
+    let children: Vec<_> = (0..3).map(|_| top.child()).collect();
+    let look = |handle: &AbortHandle| {
+        let (ran, seen) = (ran.clone(), seen.clone());
+        let mut waiting = handle.aborted();
+        let look = on_wake(move || _ = seen.add_all(ran.get()));
+        assert!(poll_with(&mut waiting, &look).is_pending());
+        waiting
+    };
+    let _waiting: Vec<_> = [&top].into_iter().chain(&children).map(look).collect();
+    for handle in [&top].into_iter().chain(&children) {
+        let ran = ran.clone();
+        handle.on_abort(move |_| _ = ran.add()).detach();
+    }
+    top.abort("all");
+    assert_eq!(seen.get(), 4 * 4, "each of four has seen all four");
 }
 
 #[test]

@@ -77,6 +77,9 @@ impl AbortHandle {
 
     /// A handle that aborts with this one, and can be aborted alone.
     ///
+    /// It costs one allocation, and this handle nothing: the child is put on its list only when it is
+    /// first asked or waited for. So short children, made on many threads, don't meet at the parent.
+    ///
     /// ```
     /// # use tenure::AbortHandle;
     /// let parent = AbortHandle::new();
@@ -163,7 +166,7 @@ impl AbortHandle {
     /// Aborts this handle and all below it, and tells whether it was this call that did.
     ///
     /// When it returns, everything below reports the abort, and whoever waited for it was woken. The
-    /// wakers and callbacks run here, after the last node below has been marked, with no lock held.
+    /// callbacks and then the wakers run here, after the last node below has been marked, with no lock held.
     ///
     /// Where another call aborts a handle below at the same moment, it is that call which tells what lies
     /// below that handle: this one may return before it has.
@@ -200,7 +203,8 @@ impl AbortHandle {
         self.node.as_ref().is_some_and(|node| node.pass_on(aborted))
     }
 
-    /// Whether this handle was aborted. One atomic load.
+    /// Whether this handle was aborted. One atomic load; the first time that a [`child`](Self::child) is
+    /// asked, it is also put on the lists of those above.
     ///
     /// ```
     /// # use tenure::AbortHandle;

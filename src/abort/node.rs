@@ -31,17 +31,17 @@
 //! A registration and `settle` are both under the lock. Either the link is there when `settle` takes the
 //! links, or the registration finds the verdict. Whatever was taken is told: `pass_down` catches panics
 //! and goes on with the next. That is so for a link from node to child as well, so by induction from
-//! the node that was aborted down, along any path, all below are marked: where a child attaches too late for
-//! the walk, it takes the verdict over itself. (By 3 it has nobody to tell, and by 1 another thread that
-//! attached it first, in time, leaves it to that walk.)
+//! the node that was aborted down, along any path, all below are marked. A child that attaches too late
+//! for the walk takes the verdict over itself: by 3 it has nobody to tell, and if another thread has
+//! attached it in time, it is left to the walk.
 //!
 //! # The first reason wins, everywhere below
 //!
 //! By 2 a node keeps the verdict that came first. What hangs on it is told by the one who settled it,
 //! who alone has its links, and hears of that same verdict. So where two aborts meet, each node has the
 //! reason of one that really reached it, and never of both; a node which only one of them reaches has
-//! that one's. Each link is walked at most once however many paths lead to it: an abort costs as much as there
-//! are nodes and links below, also in a diamond of diamonds.
+//! that one's. Each link is walked at most once, however many paths lead to it: an abort costs as much
+//! as there are nodes and links below, also in a diamond of diamonds.
 //!
 //! An abort marks every node below before it tells anybody, so whoever is woken sees all of it: but for
 //! what lies below a node where another abort came first, which that one marks in its own time.
@@ -53,8 +53,8 @@
 //! # Nothing leaks
 //!
 //! By 6 there is no cycle of nodes. What waits takes its link back when it is dropped; a node takes back
-//! those in its parents, a join or a meet already when it is aborted. A child that nobody ever asks leaves no trace
-//! in its parent at all, and touches nothing of it but the count of its references.
+//! those in its parents, a join or a meet already when it is aborted. A child that nobody ever asks
+//! leaves no trace in its parent, and touches nothing of it but the count of its references.
 //!
 //! Walks, down to abort and up to drop, keep a list of their own. The depth of the stack doesn't depend
 //! on the depth of the lattice.
@@ -348,14 +348,19 @@ impl Node {
     }
 
     /// Ready if aborted, else sees to it that the waker is woken by the abort. `key` is its place.
+    #[inline]
     pub(super) fn poll_aborted(
         this: &Arc<Self>,
         cx: &mut Context<'_>,
         key: &mut Option<Key>,
     ) -> Poll<Aborted> {
-        if let Some(verdict) = Self::verdict(this) {
-            return Poll::Ready(verdict);
+        match Self::verdict(this) {
+            Some(verdict) => Poll::Ready(verdict),
+            None => Self::register(this, cx, key),
         }
+    }
+
+    fn register(this: &Arc<Self>, cx: &mut Context<'_>, key: &mut Option<Key>) -> Poll<Aborted> {
         let is_registered = key.is_some_and(|key| {
             this.state.with(|state| match state {
                 State::Live(links) => {

@@ -1,11 +1,11 @@
 //! An abort on its way down.
 
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
-use core::mem;
+use core::{mem, task::Waker};
 
 use super::{
     Node,
-    links::{Call, Key, Link, Links, Rest},
+    links::{Call, Callback, Key, Link, Links, Rest},
 };
 use crate::{
     abort::{Aborted, Position},
@@ -13,19 +13,21 @@ use crate::{
     wake::Panics,
 };
 
-/// Marks all below a node that gave out `links` for `verdict`, then tells whoever asked to be told.
+/// Marks all below a node that gave out `links` for `verdict`, then tells whoever asked to be told:
+/// callbacks first, so that a task that is woken finds them run.
 ///
 /// Foreign code runs in the second half alone, with all marked and no lock held.
 pub(super) fn pass_down(links: Links, verdict: &Aborted) {
     let mut walk = Walk {
         below: verdict.clone().at(Position::Above),
-        calls: Vec::new(),
+        callbacks: Vec::new(),
+        wakers: Vec::new(),
         levels: VecDeque::new(),
         joined: Vec::new(),
         live: Vec::new(),
     };
     walk.sort(links);
-    let here = walk.calls.len();
+    let here = walk.callbacks.len();
     while let Some(level) = walk.levels.pop_front() {
         match level {
             Level::One(child) => walk.mark(child),
@@ -33,12 +35,12 @@ pub(super) fn pass_down(links: Links, verdict: &Aborted) {
         }
     }
 
-    let Walk { below, calls, joined, live, .. } = walk;
+    let Walk { below, callbacks, wakers, joined, live, .. } = walk;
     let mut panics = Panics::default();
-    panics.run_each(calls.into_iter().enumerate(), |(place, call)| match call {
-        Call::Task(waker) => waker.wake(),
-        Call::Callback(call) => call(if place < here { verdict } else { &below }),
+    panics.run_each(callbacks.into_iter().enumerate(), |(place, callback)| {
+        callback(if place < here { verdict } else { &below });
     });
+    panics.wake_all(wakers);
     panics.run_each(joined, |(parent, key)| drop(parent.unlink_child(key)));
     panics.run_each(live, drop);
     panics.resume();
@@ -47,8 +49,9 @@ pub(super) fn pass_down(links: Links, verdict: &Aborted) {
 struct Walk {
     /// The verdict, as those below see it.
     below: Aborted,
-    /// Whom to tell: first those of the node that the walk began at.
-    calls: Vec<Call>,
+    /// Those of the node that the walk began at come first.
+    callbacks: Vec<Callback>,
+    wakers: Vec<Waker>,
     /// Children yet to be marked. A list and no recursion: the lattice may be deeper than the stack.
     levels: VecDeque<Level>,
     /// The links that aborted nodes have in their other parents, to be taken back.
@@ -67,17 +70,26 @@ impl Walk {
     #[inline]
     fn sort(&mut self, links: Links) {
         match links.first {
-            Some(Link::Call(call)) => self.calls.push(call),
+            Some(Link::Call(call)) => self.sort_call(call),
             Some(Link::Child(child)) => self.levels.push_back(Level::One(child)),
             None => {}
         }
         if let Some(mut rest) = links.rest {
-            self.calls.extend(mem::take(&mut rest.calls).into_values());
+            mem::take(&mut rest.calls).into_values().for_each(|call| self.sort_call(call));
             self.joined.append(&mut rest.above);
             if rest.children.len() > 0 {
-                self.calls.reserve(rest.children.len());
+                // Most have one who waits.
+                self.wakers.reserve(rest.children.len());
                 self.levels.push_back(Level::Many(rest));
             }
+        }
+    }
+
+    #[inline]
+    fn sort_call(&mut self, call: Call) {
+        match call {
+            Call::Task(waker) => self.wakers.push(waker),
+            Call::Callback(callback) => self.callbacks.push(callback),
         }
     }
 
