@@ -89,10 +89,8 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        assert_eq!(
-            self.handle.abort("its owner is dropped"),
-            poll_once(&mut self.waiting).is_ready()
-        );
+        assert!(self.handle.abort("its owner is dropped"));
+        assert!(poll_once(&mut self.waiting).is_ready());
         assert!(self.below.handle().is_aborted());
     }
 }
@@ -157,7 +155,7 @@ impl Drop for Repeats {
     }
 }
 
-/// Each place is a future whose own handle it aborts, and whose drop aborts that of all.
+/// And its drop aborts that of all.
 #[test]
 fn a_future_may_abort_its_own_handle_while_it_is_polled() {
     each_place(|shape, place| {
@@ -169,7 +167,7 @@ fn a_future_may_abort_its_own_handle_while_it_is_polled() {
         let own = &handles[place];
         let repeats = Repeats(top.clone());
         let mut suicidal = ByHand::new(
-            poll_fn(|_| {
+            poll_fn(move |_| {
                 let _held = &repeats;
                 own.abort("by itself");
                 Poll::<()>::Pending
@@ -179,8 +177,7 @@ fn a_future_may_abort_its_own_handle_while_it_is_polled() {
         let aborted = suicidal.ready().unwrap_err();
         assert_eq!(aborted.to_string(), "by itself");
         assert_eq!(suicidal.wakes(), 0, "it had the answer before it slept");
-        drop(suicidal);
-        drop(repeats);
+        assert!(top.is_aborted(), "the future was dropped before its answer was given");
         for mut sibling in siblings {
             assert_eq!(sibling.wakes(), 1);
             assert!(sibling.ready().is_err());
