@@ -1,102 +1,250 @@
-//! The lattice may be as deep and as wide as memory allows, and it forgets what is gone.
+//! The lattice may be as deep and as wide as memory allows, on the smallest of stacks.
+
+mod support;
 
 use std::thread;
 
 use allocation_counter::{AllocationInfo, measure};
+use support::Count;
 use tenure::AbortHandle;
 
-const N: usize = 200_000;
-
-fn on_a_small_stack(f: impl FnOnce() + Send + 'static) {
-    thread::Builder::new().stack_size(256 * 1024).spawn(f).unwrap().join().unwrap();
-}
-
-/// A chain of `n`, of which only the ends are held.
-fn chain(n: usize) -> (AbortHandle, AbortHandle) {
-    let top = AbortHandle::new();
-    let mut bottom = top.child();
-    for _ in 1..n {
-        bottom = bottom.child();
-    }
-    (top, bottom)
-}
+const MILLION: usize = 1_000_000;
+const MANY: usize = 100_000;
+const LAYERS: usize = 1_000;
 
 /// Runs `f` on a small stack and sees to it that nothing is left of it.
 fn leaves_nothing(f: impl FnOnce() + Send + 'static) {
-    on_a_small_stack(|| {
+    let run = || {
         let AllocationInfo { count_current, bytes_current, .. } = measure(f);
         assert_eq!((count_current, bytes_current), (0, 0));
+    };
+    thread::Builder::new().stack_size(256 * 1024).spawn(run).unwrap().join().unwrap();
+}
+
+/// A chain of `n` below `top`, of which only the bottom is held.
+fn bottom_of(top: &AbortHandle, n: usize) -> AbortHandle {
+    (0..n).fold(top.clone(), |last, _| last.child())
+}
+
+/// A chain of `n` below `top`, all held.
+fn chain(top: &AbortHandle, n: usize) -> Vec<AbortHandle> {
+    let mut last = top.clone();
+    let links = (0..n).map(|_| {
+        last = last.child();
+        last.clone()
     });
+    links.collect()
+}
+
+fn fan(top: &AbortHandle, n: usize) -> Vec<AbortHandle> {
+    (0..n).map(|_| top.child()).collect()
+}
+
+/// Drops from the middle to both ends, with what lies on either side still there.
+fn drop_from_the_middle(mut handles: Vec<AbortHandle>) {
+    let mut above = handles.split_off(handles.len() / 2).into_iter();
+    while let Some(below) = handles.pop() {
+        drop(below);
+        drop(above.next());
+    }
 }
 
 #[test]
-fn a_deep_chain_aborts_and_is_shown() {
+fn a_deep_chain_aborts_and_is_shown_at_its_ends_and_in_its_middle() {
     leaves_nothing(|| {
-        let (top, bottom) = chain(N);
+        let top = AbortHandle::new();
+        let middle = bottom_of(&top, MILLION / 2);
+        let bottom = bottom_of(&middle, MILLION / 2);
+        for handle in [&top, &middle, &bottom] {
+            assert_eq!(format!("{handle:?}"), r#"AbortHandle("live")"#);
+        }
         assert!(top.abort("from the top"));
+        for handle in [&top, &middle, &bottom] {
+            assert!(format!("{handle:?}").contains("from the top"));
+        }
+    });
+}
+
+#[test]
+fn a_deep_chain_aborts_from_its_middle_down() {
+    leaves_nothing(|| {
+        let top = AbortHandle::new();
+        let handles = chain(&top, MILLION);
+        assert!(handles[MILLION / 2].abort("from the middle"));
+        assert!(!top.is_aborted());
+        let aborted = handles.iter().filter(|handle| handle.is_aborted()).count();
+        assert_eq!(aborted, MILLION / 2);
+        drop_from_the_middle(handles);
+    });
+}
+
+#[test]
+fn a_deep_chain_of_which_the_ends_are_held_is_dropped_from_either() {
+    for top_first in [true, false] {
+        leaves_nothing(move || {
+            let top = AbortHandle::new();
+            let bottom = bottom_of(&top, MILLION);
+            drop(if top_first { [top, bottom] } else { [bottom, top] });
+        });
+    }
+}
+
+/// Whoever holds the middle keeps what is above it alive, and nothing of what is below.
+#[test]
+fn a_deep_chain_that_is_held_in_its_middle_lives_on_above_it() {
+    leaves_nothing(|| {
+        let top = AbortHandle::new();
+        let middle = bottom_of(&top, MILLION / 2);
+        drop(middle.child());
+        let below = measure(|| drop(bottom_of(&middle, MILLION / 2)));
+        assert_eq!((below.count_current, below.bytes_current), (0, 0));
+        let bottom = bottom_of(&middle, MILLION / 2);
+        assert!(top.abort("from the top"));
+        drop(top);
+        assert!(middle.is_aborted() && bottom.is_aborted());
+        drop(middle);
         assert!(bottom.is_aborted());
-        assert!(format!("{bottom:?}").contains("from the top"));
     });
 }
 
 #[test]
-fn a_deep_chain_is_dropped_from_either_end() {
-    leaves_nothing(|| {
-        let (top, bottom) = chain(N);
-        drop((top, bottom));
-        let (top, bottom) = chain(N);
-        drop((bottom, top));
-    });
+fn a_deep_chain_of_which_all_are_held_is_dropped_in_any_order() {
+    leaves_nothing(|| drop(chain(&AbortHandle::new(), MILLION)));
+    leaves_nothing(|| chain(&AbortHandle::new(), MILLION).into_iter().rev().for_each(drop));
+    leaves_nothing(|| drop_from_the_middle(chain(&AbortHandle::new(), MILLION)));
 }
 
 #[test]
-fn a_wide_fan_aborts_and_is_dropped_from_either_end() {
+fn a_wide_fan_aborts() {
     leaves_nothing(|| {
-        let fan = |top: &AbortHandle| (0..N).map(|_| top.child()).collect::<Vec<_>>();
-
         let top = AbortHandle::new();
-        let children = fan(&top);
-        top.abort("all");
+        let children = fan(&top, MILLION);
+        assert!(top.abort("all"));
         assert!(children.iter().all(AbortHandle::is_aborted));
+        assert!(format!("{top:?}{:?}", children[MILLION / 2]).contains("all"));
+    });
+}
 
+#[test]
+fn a_wide_fan_is_dropped_in_any_order() {
+    leaves_nothing(|| {
         let top = AbortHandle::new();
-        drop((fan(&top), top));
-        let top = AbortHandle::new();
-        let children = fan(&top);
+        let children = fan(&top, MILLION);
         drop((top, children));
     });
-}
-
-/// Each layer joins the two of the layer above: the paths double at each.
-#[test]
-fn a_diamond_of_joins_takes_no_exponential_walk() {
     leaves_nothing(|| {
         let top = AbortHandle::new();
-        let (mut left, mut right) = (top.child(), top.child());
-        for _ in 0..1_000 {
-            (left, right) = (&left | &right, &left | &right);
-        }
-        top.abort("through the diamond");
-        assert!(left.is_aborted() && right.is_aborted());
+        drop((fan(&top, MILLION), top));
+    });
+    leaves_nothing(|| {
+        let top = AbortHandle::new();
+        let mut children = fan(&top, MILLION);
+        drop_from_the_middle(children.split_off(MILLION / 2));
+        drop(top);
+        drop_from_the_middle(children);
     });
 }
 
-#[test]
-fn a_long_lived_parent_forgets_its_short_children() {
-    let top = AbortHandle::new();
-    drop(top.child());
-    let info = measure(|| (0..N).for_each(|_| drop(top.child())));
-    assert_eq!((info.count_current, info.bytes_current), (0, 0));
+fn unrelated(n: usize) -> Vec<AbortHandle> {
+    (0..n).map(|_| AbortHandle::new()).collect()
 }
 
 #[test]
-fn a_waiter_that_goes_leaves_nothing_behind() {
-    use futures::FutureExt;
+fn a_join_of_many_parents_aborts_once_with_the_first_of_them() {
+    for first in [0, MANY / 2, MANY - 1] {
+        leaves_nothing(move || {
+            let (parents, told) = (unrelated(MANY), Count::default());
+            let join = counted(AbortHandle::any(&parents), &told);
+            assert!(parents[first].abort("first"));
+            assert!(join.is_aborted());
+            let aborted = parents.iter().filter(|parent| parent.abort("later")).count();
+            assert_eq!((aborted, told.get()), (MANY - 1, 1));
+            assert_eq!(join.reason(), Some("first".into()));
+        });
+    }
+}
 
-    let top = AbortHandle::new();
-    drop(top.aborted().now_or_never());
-    let info = measure(|| (0..N).for_each(|_| drop(top.aborted().now_or_never())));
-    assert_eq!((info.count_current, info.bytes_current), (0, 0));
+#[test]
+fn a_meet_of_many_parents_aborts_once_with_the_last_of_them() {
+    for last in [0, MANY / 2, MANY - 1] {
+        leaves_nothing(move || {
+            let (parents, told) = (unrelated(MANY), Count::default());
+            let meet = counted(AbortHandle::all(&parents), &told);
+            for (number, parent) in parents.iter().enumerate() {
+                assert!(number == last || parent.abort("one of many"));
+            }
+            assert!(!meet.is_aborted());
+            assert!(parents[last].abort("last"));
+            assert_eq!((meet.reason(), told.get()), (Some("last".into()), 1));
+        });
+    }
+}
+
+#[test]
+fn what_lies_below_many_parents_is_dropped_before_between_and_after_them() {
+    leaves_nothing(|| {
+        let parents = unrelated(MANY);
+        drop((AbortHandle::any(&parents), AbortHandle::all(&parents)));
+        let (join, meet) = (AbortHandle::any(&parents), AbortHandle::all(&parents));
+        let child = join.child();
+        drop((parents, join, meet, child));
+        let mut parents = unrelated(MANY);
+        let (join, meet) = (AbortHandle::any(&parents), AbortHandle::all(&parents));
+        let child = meet.child();
+        drop_from_the_middle(parents.split_off(MANY / 2));
+        drop((join, meet));
+        drop_from_the_middle(parents);
+        drop(child);
+    });
+}
+
+/// Layer below layer of two nodes, each made of both that lie above it: the paths double at each.
+fn diamond(
+    top: &AbortHandle,
+    told: &Count,
+    node: impl Fn(usize, &AbortHandle, &AbortHandle) -> AbortHandle,
+) -> [AbortHandle; 2] {
+    (0..LAYERS).fold([top.child(), top.child()], |[left, right], depth| {
+        [(); 2].map(|()| counted(node(depth, &left, &right), told))
+    })
+}
+
+#[test]
+fn a_diamond_aborts_each_node_once() {
+    let join = |_, left: &AbortHandle, right: &AbortHandle| left | right;
+    let meet = |_, left: &AbortHandle, right: &AbortHandle| left & right;
+    let mixed = |depth, left: &AbortHandle, right: &AbortHandle| {
+        if depth % 2 == 0 { left | right } else { left & right }
+    };
+    for node in [join, meet, mixed] {
+        leaves_nothing(move || {
+            let (top, told) = (AbortHandle::new(), Count::default());
+            let [left, right] = diamond(&top, &told, node);
+            assert!(!left.is_aborted() && !right.is_aborted());
+            assert!(top.abort("through the diamond"));
+            assert!(left.is_aborted() && right.is_aborted());
+            assert_eq!(told.get(), 2 * LAYERS);
+        });
+    }
+}
+
+#[test]
+fn a_diamond_that_never_aborts_is_dropped_from_either_end() {
+    for top_first in [true, false] {
+        leaves_nothing(move || {
+            let (top, told) = (AbortHandle::new(), Count::default());
+            let [left, right] = diamond(&top, &told, |_, left, right| &(left | right) & left);
+            drop(if top_first { [top, left, right] } else { [right, left, top] });
+            assert_eq!(told.get(), 0);
+        });
+    }
+}
+
+/// Counts with the others when the handle aborts.
+fn counted(handle: AbortHandle, told: &Count) -> AbortHandle {
+    let told = told.clone();
+    handle.on_abort(move |_| _ = told.add()).detach();
+    handle
 }
 
 /// A supervisor that passes on what it was told as the cause of what it tells.
@@ -106,7 +254,7 @@ fn a_long_chain_of_causes_is_dropped_and_compared() {
         let chain = || {
             let mut last = AbortHandle::new();
             last.abort("first");
-            for _ in 0..N {
+            for _ in 0..MILLION / 4 {
                 let next = AbortHandle::new();
                 next.abort_because("restarted", last.check().unwrap_err());
                 last = next;
