@@ -21,23 +21,52 @@ fn leaves_nothing(f: impl FnOnce() + Send + 'static) {
     thread::Builder::new().stack_size(256 * 1024).spawn(run).unwrap().join().unwrap();
 }
 
-/// A chain of `n` below `top`, of which only the bottom is held.
-fn bottom_of(top: &AbortHandle, n: usize) -> AbortHandle {
-    (0..n).fold(top.clone(), |last, _| last.child())
+/// A child is on its parent's list only once it was asked.
+#[derive(Clone, Copy)]
+enum Handles {
+    Unasked,
+    Asked,
 }
 
-/// A chain of `n` below `top`, all held.
-fn chain(top: &AbortHandle, n: usize) -> Vec<AbortHandle> {
-    let mut last = top.clone();
-    let links = (0..n).map(|_| {
-        last = last.child();
-        last.clone()
-    });
-    links.collect()
+impl Handles {
+    /// A chain of `n` below `top`, of which only the bottom is held.
+    fn bottom_of(self, top: &AbortHandle, n: usize) -> AbortHandle {
+        let bottom = (0..n).fold(top.clone(), |last, _| last.child());
+        self.ask([&bottom]);
+        bottom
+    }
+
+    /// A chain of `n` below `top`, all held.
+    fn chain(self, top: &AbortHandle, n: usize) -> Vec<AbortHandle> {
+        let mut last = top.clone();
+        let links = (0..n).map(|_| {
+            last = last.child();
+            last.clone()
+        });
+        let links: Vec<_> = links.collect();
+        // Whoever asks the bottom asks all above.
+        self.ask(links.last());
+        links
+    }
+
+    fn fan(self, top: &AbortHandle, n: usize) -> Vec<AbortHandle> {
+        let children: Vec<_> = (0..n).map(|_| top.child()).collect();
+        self.ask(&children);
+        children
+    }
+
+    fn ask<'a>(self, handles: impl IntoIterator<Item = &'a AbortHandle>) {
+        if let Self::Asked = self {
+            assert!(!handles.into_iter().any(AbortHandle::is_aborted));
+        }
+    }
 }
 
-fn fan(top: &AbortHandle, n: usize) -> Vec<AbortHandle> {
-    (0..n).map(|_| top.child()).collect()
+/// As `leaves_nothing`, with handles of either kind.
+fn either_leaves_nothing(f: impl Fn(Handles) + Send + Copy + 'static) {
+    for handles in [Handles::Unasked, Handles::Asked] {
+        leaves_nothing(move || f(handles));
+    }
 }
 
 /// Drops from the middle to both ends, with what lies on either side still there.
@@ -51,10 +80,10 @@ fn drop_from_the_middle(mut handles: Vec<AbortHandle>) {
 
 #[test]
 fn a_deep_chain_aborts_and_is_shown_at_its_ends_and_in_its_middle() {
-    leaves_nothing(|| {
+    either_leaves_nothing(|handles| {
         let top = AbortHandle::new();
-        let middle = bottom_of(&top, MILLION / 2);
-        let bottom = bottom_of(&middle, MILLION / 2);
+        let middle = handles.bottom_of(&top, MILLION / 2);
+        let bottom = handles.bottom_of(&middle, MILLION / 2);
         for handle in [&top, &middle, &bottom] {
             assert_eq!(format!("{handle:?}"), r#"AbortHandle("live")"#);
         }
@@ -67,23 +96,23 @@ fn a_deep_chain_aborts_and_is_shown_at_its_ends_and_in_its_middle() {
 
 #[test]
 fn a_deep_chain_aborts_from_its_middle_down() {
-    leaves_nothing(|| {
+    either_leaves_nothing(|handles| {
         let top = AbortHandle::new();
-        let handles = chain(&top, MILLION);
-        assert!(handles[MILLION / 2].abort("from the middle"));
+        let links = handles.chain(&top, MILLION);
+        assert!(links[MILLION / 2].abort("from the middle"));
         assert!(!top.is_aborted());
-        let aborted = handles.iter().filter(|handle| handle.is_aborted()).count();
+        let aborted = links.iter().filter(|handle| handle.is_aborted()).count();
         assert_eq!(aborted, MILLION / 2);
-        drop_from_the_middle(handles);
+        drop_from_the_middle(links);
     });
 }
 
 #[test]
 fn a_deep_chain_of_which_the_ends_are_held_is_dropped_from_either() {
     for top_first in [true, false] {
-        leaves_nothing(move || {
+        either_leaves_nothing(move |handles| {
             let top = AbortHandle::new();
-            let bottom = bottom_of(&top, MILLION);
+            let bottom = handles.bottom_of(&top, MILLION);
             drop(if top_first { [top, bottom] } else { [bottom, top] });
         });
     }
@@ -92,13 +121,13 @@ fn a_deep_chain_of_which_the_ends_are_held_is_dropped_from_either() {
 /// Whoever holds the middle keeps what is above it alive, and nothing of what is below.
 #[test]
 fn a_deep_chain_that_is_held_in_its_middle_lives_on_above_it() {
-    leaves_nothing(|| {
+    either_leaves_nothing(|handles| {
         let top = AbortHandle::new();
-        let middle = bottom_of(&top, MILLION / 2);
+        let middle = handles.bottom_of(&top, MILLION / 2);
         drop(middle.child());
-        let below = measure(|| drop(bottom_of(&middle, MILLION / 2)));
+        let below = measure(|| drop(handles.bottom_of(&middle, MILLION / 2)));
         assert_eq!((below.count_current, below.bytes_current), (0, 0));
-        let bottom = bottom_of(&middle, MILLION / 2);
+        let bottom = handles.bottom_of(&middle, MILLION / 2);
         assert!(top.abort("from the top"));
         drop(top);
         assert!(middle.is_aborted() && bottom.is_aborted());
@@ -109,16 +138,20 @@ fn a_deep_chain_that_is_held_in_its_middle_lives_on_above_it() {
 
 #[test]
 fn a_deep_chain_of_which_all_are_held_is_dropped_in_any_order() {
-    leaves_nothing(|| drop(chain(&AbortHandle::new(), MILLION)));
-    leaves_nothing(|| chain(&AbortHandle::new(), MILLION).into_iter().rev().for_each(drop));
-    leaves_nothing(|| drop_from_the_middle(chain(&AbortHandle::new(), MILLION)));
+    either_leaves_nothing(|handles| drop(handles.chain(&AbortHandle::new(), MILLION)));
+    either_leaves_nothing(|handles| {
+        handles.chain(&AbortHandle::new(), MILLION).into_iter().rev().for_each(drop)
+    });
+    either_leaves_nothing(|handles| {
+        drop_from_the_middle(handles.chain(&AbortHandle::new(), MILLION))
+    });
 }
 
 #[test]
 fn a_wide_fan_aborts() {
-    leaves_nothing(|| {
+    either_leaves_nothing(|handles| {
         let top = AbortHandle::new();
-        let children = fan(&top, MILLION);
+        let children = handles.fan(&top, MILLION);
         assert!(top.abort("all"));
         assert!(children.iter().all(AbortHandle::is_aborted));
         assert!(format!("{top:?}{:?}", children[MILLION / 2]).contains("all"));
@@ -127,18 +160,18 @@ fn a_wide_fan_aborts() {
 
 #[test]
 fn a_wide_fan_is_dropped_in_any_order() {
-    leaves_nothing(|| {
+    either_leaves_nothing(|handles| {
         let top = AbortHandle::new();
-        let children = fan(&top, MILLION);
+        let children = handles.fan(&top, MILLION);
         drop((top, children));
     });
-    leaves_nothing(|| {
+    either_leaves_nothing(|handles| {
         let top = AbortHandle::new();
-        drop((fan(&top, MILLION), top));
+        drop((handles.fan(&top, MILLION), top));
     });
-    leaves_nothing(|| {
+    either_leaves_nothing(|handles| {
         let top = AbortHandle::new();
-        let mut children = fan(&top, MILLION);
+        let mut children = handles.fan(&top, MILLION);
         drop_from_the_middle(children.split_off(MILLION / 2));
         drop(top);
         drop_from_the_middle(children);
