@@ -100,6 +100,15 @@ fn draw<T>(seed: u8, from: impl Strategy<Value = T>) -> T {
 }
 
 impl Program {
+    /// What a history by hand is about.
+    pub(crate) fn shape(nodes: &[(Kind, &[usize])], made: usize, listeners: Vec<usize>) -> Self {
+        let node = |(kind, above): &(Kind, &[usize])| Node { kind: *kind, above: above.to_vec() };
+        let mut program = Self::of([], 0);
+        program.nodes = nodes.iter().map(node).collect();
+        (program.made, program.listeners) = (made, listeners);
+        program
+    }
+
     /// Any calls on any nodes, also on those that another thread makes.
     pub(crate) fn any(seed: u8) -> Self {
         let act = prop_oneof![

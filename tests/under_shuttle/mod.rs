@@ -6,16 +6,24 @@ use std::any::type_name;
 
 use shuttle::{
     Config, Runner,
-    scheduler::Scheduler,
+    scheduler::{PctScheduler, RandomScheduler, Scheduler},
     sync::atomic::{AtomicBool, Ordering},
 };
 
 /// The orders are the same at each run, unless `SHUTTLE_RANDOM_SEED` says otherwise.
 pub(crate) const SEED: u64 = 2;
 
-/// The name of the test that `F` was written in.
-pub(crate) fn test_of<F>(_: &F) -> &'static str {
-    type_name::<F>().split("::").nth(1).unwrap_or("?")
+const SCHEDULES: usize = 10_000;
+/// PCT plans one preemption less: bugs need few.
+const DEPTH: usize = 4;
+
+/// Runs `threads` in many orders, and says in how many.
+pub(crate) fn shape<F: Fn() + Copy + Send + Sync + 'static>(threads: F) {
+    let name = type_name::<F>().split("::").nth(1).unwrap_or("?");
+    let random = RandomScheduler::new_from_seed(SEED, SCHEDULES);
+    println!("{name}, random: {}", run(random, SCHEDULES, threads));
+    let pct = PctScheduler::new_from_seed(SEED, DEPTH, SCHEDULES);
+    println!("{name}, PCT: {}", run(pct, SCHEDULES, threads));
 }
 
 /// Runs `threads` in all orders that the scheduler is good for, which are to be `schedules`.
@@ -35,7 +43,7 @@ pub(crate) fn run<F: Fn() + Send + Sync + 'static>(
 }
 
 /// Lets another thread come in, perhaps.
-pub(crate) fn turn() {
+fn turn() {
     AtomicBool::new(false).load(Ordering::SeqCst);
 }
 
