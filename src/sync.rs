@@ -6,6 +6,7 @@
 //! | without, compare-and-swap | `alloc`, `core` | a critical section |
 //! | without, none (thumbv6m) | `portable-atomic` | a critical section |
 //! | `--cfg tenure_loom`, for tests/loom.rs | `alloc`, `loom` | `loom::sync::Mutex` |
+//! | `--cfg tenure_shuttle`, for tests/shuttle.rs and tests/linearizable.rs | `alloc`, `shuttle` | `shuttle::sync::Mutex` |
 //!
 //! The lock hands its content to a closure and to nothing else: no guard can be kept while foreign
 //! code runs. Nothing that a user wrote (a waker, a callback, a `Drop`) is ever called inside.
@@ -25,8 +26,10 @@ pub(crate) use portable_atomic_util::{Arc, Weak, task::Wake};
 
 #[cfg(tenure_loom)]
 pub(crate) use loom::sync::atomic;
+#[cfg(tenure_shuttle)]
+pub(crate) use shuttle::sync::atomic;
 /// In a `static` these are named `static_atomic`: loom's can't stand there.
-#[cfg(not(tenure_loom))]
+#[cfg(not(any(tenure_loom, tenure_shuttle)))]
 pub(crate) use static_atomic as atomic;
 
 /// Lets `Waker::from` take an `Arc` of the type; being woken calls a function with `&Arc` of it.
@@ -61,7 +64,9 @@ pub(crate) fn unrivalled<R>(f: impl FnOnce() -> R) -> R {
 
 #[cfg(tenure_loom)]
 use loom::sync as lock;
-#[cfg(all(feature = "std", not(tenure_loom)))]
+#[cfg(tenure_shuttle)]
+use shuttle::sync as lock;
+#[cfg(all(feature = "std", not(any(tenure_loom, tenure_shuttle))))]
 use std::sync as lock;
 
 #[cfg(feature = "std")]
@@ -84,6 +89,43 @@ impl<T> Mutex<T> {
 
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.0.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// A lock that is also taken where event-listener calls back, with its own lock held. Of that one shuttle
+/// knows nothing: a thread that it switched out there would keep all the others waiting for ever.
+#[cfg(not(tenure_shuttle))]
+pub(crate) use Mutex as RelayMutex;
+
+#[cfg(not(tenure_shuttle))]
+impl<T> RelayMutex<T> {
+    /// As `with`, from within event-listener.
+    pub(crate) fn with_unseen<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        self.with(f)
+    }
+}
+
+#[cfg(tenure_shuttle)]
+#[derive(Debug, Default)]
+pub(crate) struct RelayMutex<T> {
+    /// Where shuttle may let another thread come in: just before the lock is taken.
+    turn: atomic::AtomicBool,
+    content: std::sync::Mutex<T>,
+}
+
+#[cfg(tenure_shuttle)]
+impl<T> RelayMutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { turn: atomic::AtomicBool::new(false), content: std::sync::Mutex::new(value) }
+    }
+
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        self.turn.load(atomic::Ordering::Acquire);
+        self.with_unseen(f)
+    }
+
+    pub(crate) fn with_unseen<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut self.content.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 

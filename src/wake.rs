@@ -14,7 +14,7 @@ use core::{
 
 use event_listener::{Event, EventListener};
 
-use crate::sync::{Arc, Mutex, impl_wake, unrivalled};
+use crate::sync::{Arc, RelayMutex, impl_wake, unrivalled};
 
 /// Runs foreign code and catches its panic. Without `std` there is nothing that could.
 pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
@@ -124,7 +124,7 @@ fn is_unwinding() -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Level {
     event: Event,
-    outbox: Arc<Mutex<Vec<Waker>>>,
+    outbox: Arc<RelayMutex<Vec<Waker>>>,
 }
 
 impl Level {
@@ -139,7 +139,7 @@ impl Level {
     /// Registers with the level. To be called before the condition is looked at, and to be polled
     /// only if that doesn't hold.
     fn listen(&self) -> Listening {
-        let relay = Arc::new(Relay { task: Mutex::new(None), outbox: self.outbox.clone() });
+        let relay = Arc::new(Relay { task: RelayMutex::new(None), outbox: self.outbox.clone() });
         Listening { event: Some(unrivalled(|| self.event.listen())), relay }
     }
 
@@ -197,14 +197,14 @@ impl Drop for Listening {
 /// The waker that event-listener sees.
 #[derive(Debug)]
 struct Relay {
-    task: Mutex<Option<Waker>>,
-    outbox: Arc<Mutex<Vec<Waker>>>,
+    task: RelayMutex<Option<Waker>>,
+    outbox: Arc<RelayMutex<Vec<Waker>>>,
 }
 
 impl Relay {
     fn pass_on(&self) {
-        if let Some(task) = self.task.with(Option::take) {
-            self.outbox.with(|outbox| outbox.push(task));
+        if let Some(task) = self.task.with_unseen(Option::take) {
+            self.outbox.with_unseen(|outbox| outbox.push(task));
         }
     }
 }

@@ -2,13 +2,18 @@
 
 #![allow(dead_code, reason = "no test file needs all of it")]
 
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
+
 use proptest::{collection::vec, prelude::*, sample::Index};
 use tenure::{
     AbortHandle,
     abort::{Aborted, Position},
 };
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Never,
     Root,
@@ -18,7 +23,7 @@ pub(crate) enum Kind {
     All,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     /// The places of its parents in the list.
@@ -26,7 +31,7 @@ pub(crate) struct Node {
 }
 
 /// What an abort tells, with the reason as text.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Verdict {
     pub(crate) reason: String,
     pub(crate) origin: Option<String>,
@@ -91,10 +96,12 @@ fn name(place: usize) -> String {
     format!("root {place}")
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Model {
-    nodes: Vec<Node>,
+    nodes: Arc<Vec<Node>>,
     verdicts: Vec<Option<Verdict>>,
+    /// Of which node above which one below has been told that it was aborted.
+    told: BTreeSet<(usize, usize)>,
 }
 
 impl Model {
@@ -111,30 +118,56 @@ impl Model {
     pub(crate) fn add(&mut self, node: Node, says: Option<Verdict>) -> Result<(), TestCaseError> {
         let due = node.is_due(|place| self.verdicts[place].is_some());
         prop_assert_eq!(says.is_some(), due, "{:?} says {:?}", node, says);
+        let aborted = || node.above.iter().filter(|&&place| self.verdicts[place].is_some());
         if due && !node.above.is_empty() {
-            let mut above = node.above.iter().filter_map(|&place| self.verdict(place));
+            let mut above = aborted().filter_map(|&place| self.verdict(place));
             prop_assert!(above.any(|above| Some(above.seen_from_below()) == says));
         }
-        self.nodes.push(node);
-        self.verdicts.push(says);
+        let told: Vec<_> = aborted().map(|&above| (above, self.len())).collect();
+        self.told.extend(told);
+        self.push(node);
+        *self.verdicts.last_mut().expect("it was just added") = says;
         Ok(())
+    }
+
+    /// Adds a node that nothing above has told anything yet.
+    pub(crate) fn push(&mut self, node: Node) {
+        Arc::make_mut(&mut self.nodes).push(node);
+        self.verdicts.push(None);
     }
 
     /// Aborts the node and all below it, and tells whether it was this call that did.
     pub(crate) fn abort(&mut self, place: usize, reason: &str) -> bool {
-        if self.verdicts[place].is_some() || self.nodes[place].kind == Kind::Never {
-            return false;
-        }
-        let verdict = self.nodes[place].verdict(place, reason);
-        let below = verdict.seen_from_below();
-        self.verdicts[place] = Some(verdict);
-        for place in place + 1..self.len() {
-            let due = self.nodes[place].is_due(|above| self.verdicts[above].is_some());
-            if due && self.verdicts[place].is_none() {
-                self.verdicts[place] = Some(below.clone());
+        let first = self.abort_alone(place, reason);
+        let mut aborted = VecDeque::from_iter(first.then_some(place));
+        while let Some(above) = aborted.pop_front() {
+            for below in above + 1..self.len() {
+                if self.nodes[below].above.contains(&above) && self.tell(above, below) {
+                    aborted.push_back(below);
+                }
             }
         }
-        true
+        first
+    }
+
+    /// The first step of an abort: what lies below has yet to be told.
+    pub(crate) fn abort_alone(&mut self, place: usize, reason: &str) -> bool {
+        let verdict = self.nodes[place].verdict(place, reason);
+        self.nodes[place].kind != Kind::Never && self.settle(place, verdict)
+    }
+
+    /// Each further step of it: tells a node of the abort of one above it, and whether that aborts it.
+    pub(crate) fn tell(&mut self, above: usize, below: usize) -> bool {
+        let verdict = self.verdict(above).expect("it was aborted").seen_from_below();
+        self.told.insert((above, below));
+        let due = self.nodes[below].is_due(|above| self.told.contains(&(above, below)));
+        due && self.settle(below, verdict)
+    }
+
+    fn settle(&mut self, place: usize, verdict: Verdict) -> bool {
+        let first = self.verdicts[place].is_none();
+        self.verdicts[place].get_or_insert(verdict);
+        first
     }
 }
 
