@@ -213,11 +213,25 @@ pub(crate) fn lattice(most: usize) -> impl Strategy<Value = Vec<Node>> {
 
 /// The handles of a lattice that is made whole, with its model.
 pub(crate) fn build(lattice: &[Node]) -> Result<(Vec<AbortHandle>, Model), TestCaseError> {
+    build_and(lattice, |_| true)
+}
+
+/// As `build`, where nobody has asked a handle anything, but for what is aborted from the start.
+pub(crate) fn build_unasked(lattice: &[Node]) -> Result<(Vec<AbortHandle>, Model), TestCaseError> {
+    build_and(lattice, |due| due)
+}
+
+fn build_and(
+    lattice: &[Node],
+    asks: impl Fn(bool) -> bool,
+) -> Result<(Vec<AbortHandle>, Model), TestCaseError> {
     let (mut handles, mut model) = (Vec::new(), Model::default());
     for (place, node) in lattice.iter().enumerate() {
         let above: Vec<&AbortHandle> = node.above.iter().map(|&above| &handles[above]).collect();
         let handle = node.make(place, &above);
-        model.add(node.clone(), Verdict::of(&handle))?;
+        let due = node.is_due(|above| model.verdict(above).is_some());
+        let says = if asks(due) { Verdict::of(&handle) } else { None };
+        model.add(node.clone(), says)?;
         handles.push(handle);
     }
     Ok((handles, model))
