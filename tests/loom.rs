@@ -121,7 +121,7 @@ fn root() -> AbortHandle {
     tracked(AbortHandle::new())
 }
 
-/// A child with a second parent that is never aborted. It leaves `parent` first of all when it is dropped: for
+/// A child with a second parent that is never aborted. When it is dropped, it leaves `parent` first of all: for
 /// loom, which doesn't know the counts of `Arc`, that is when it dies.
 fn kept(parent: &AbortHandle) -> AbortHandle {
     root().join(parent)
