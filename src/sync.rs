@@ -108,15 +108,18 @@ impl<T> RelayMutex<T> {
 #[cfg(tenure_shuttle)]
 #[derive(Debug, Default)]
 pub(crate) struct RelayMutex<T> {
-    /// Where shuttle may let another thread come in: just before the lock is taken.
+    /// Where it is looked at, shuttle may let another thread come in.
     turn: atomic::AtomicBool,
     content: std::sync::Mutex<T>,
 }
 
 #[cfg(tenure_shuttle)]
 impl<T> RelayMutex<T> {
+    /// Whoever makes one is about to listen: another thread may come in before that, too.
     pub(crate) fn new(value: T) -> Self {
-        Self { turn: atomic::AtomicBool::new(false), content: std::sync::Mutex::new(value) }
+        let new = Self { turn: atomic::AtomicBool::new(false), content: value.into() };
+        new.turn.load(atomic::Ordering::Acquire);
+        new
     }
 
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {

@@ -1,6 +1,6 @@
-//! What threads that share a lattice are told has an order that explains it (it is linearizable), as Lincheck
-//! shows it of data structures: random programs, each in many random orders, each history held against
-//! a sequential model.
+//! What threads that share a lattice are told has an order that explains it (it is linearizable), as
+//! Lincheck shows it of data structures: random programs, each in many random orders, each history
+//! held against a sequential model.
 //!
 //! `ci/shuttle` runs these, counts, and shows that they fail on broken doubles of the lattice. By hand:
 //!
@@ -13,29 +13,32 @@
 //! **Of every program**: there is one order of steps, each at a single node and within the call that
 //! makes it, in which the model gives every answer that was given.
 //!
-//! - To ask, to wait, to register and to take back is one step. So is `abort` at its own node: each node
-//!   is a register that is written once, and what it says is what was written first.
-//! - An `abort` that was the first at its node then tells each node below, link by link, in any order; where a
-//!   node is thereby aborted, what lies below that one as well. It returns no sooner than the last has
-//!   been told.
-//! - After that, and before it returns, it calls each waker and callback of the nodes that it aborted, once; one
-//!   that is taken back meanwhile, or polled, it may call or not.
+//! - To ask, to wait, to register and to take back is one step. So is `abort` at its own node: each
+//!   node is a register that is written once, and what it says is what was written first.
+//! - An `abort` that was the first at its node then tells each node below, link by link, in any
+//!   order; where a node is thereby aborted, what lies below that one as well. It returns no sooner
+//!   than the last has been told.
+//! - After that, and before it returns, it calls each waker and callback of the nodes that it
+//!   aborted, once; one that is taken back meanwhile, or polled, it may call or not.
 //! - To make a node is one step for each that lies above it, in the order given. Where that one was
-//!   aborted before, whoever makes the node tells it, before it returns.
+//!   aborted before, whoever makes the node tells it, before it returns. (A child is really put on the
+//!   list of the one above when it is first asked. No answer tells the difference.)
 //!
-//! **Of programs that keep to one node**, asking, waiting and aborting there alone, with one abort at most of
-//! each node directly above: whole calls have such an order, with the whole of an abort in one step.
+//! **Of programs that keep to one node**, asking, waiting and aborting there alone, with one abort at
+//! most of each node directly above: whole calls have such an order, with the whole of an abort in
+//! one step.
 //!
-//! More can't be had, as `each_rule_refuses_what_breaks_it` spells out. A walk over many nodes is seen half-way:
-//! above it has happened, below not yet. And where another call was the first at a node, an `abort` (one that
-//! was too late, too) returns while that call is still on its way down, as
+//! More can't be had, as `each_rule_refuses_what_breaks_it` spells out. A walk over many nodes is
+//! seen half-way: above it has happened, below not yet. And where another call was the first at a
+//! node, an `abort` (one that was too late, too) returns while that call is still on its way down, as
 //! [`AbortHandle::abort`](tenure::AbortHandle::abort) says.
 //!
 //! # How it is shown
 //!
-//! A program is drawn from a seed, and so are the orders: what fails fails again. The program, the history and
-//! the schedule are printed. The search for an order is our own: that of `stateright`, the one kept crate that
-//! has any, knows calls of one step only, which an abort isn't. What shuttle can't see is told in tests/shuttle.rs.
+//! A program is drawn from a seed, and so are the orders: what fails fails again. The program, the
+//! history and the schedule are printed. The search for an order is our own: that of `stateright`,
+//! the one kept crate that has any, knows calls of one step only, which an abort isn't. What shuttle
+//! can't see is told in tests/shuttle.rs.
 #![cfg(tenure_shuttle)]
 
 mod lattice_history;
@@ -112,8 +115,8 @@ fn by(number: usize, position: Position) -> Verdict {
     Verdict { reason: format!("abort {number}"), origin: None, position }
 }
 
-/// Whether there is an order of single steps, and one of whole calls. So many of the nodes are there from
-/// the start; at each one listens a waiter or callback of its number.
+/// Whether there is an order of single steps, and one of whole calls. So many of the nodes are there
+/// from the start; at each one listens a waiter or callback of its number.
 fn orders(nodes: &[(Kind, &[usize])], made: usize, history: &[Vec<Event>]) -> (bool, bool) {
     let program = Arc::new(Program::shape(nodes, made, (0..nodes.len()).collect()));
     let explains =
@@ -159,7 +162,8 @@ fn each_rule_refuses_what_breaks_it() {
     assert_eq!(chain(&[begin(1, 0), is(2, true), is(0, true), ended(1, Is(true))]), all);
     assert_eq!(chain(&[begin(1, 0), is(2, true), is(0, false), ended(1, Is(true))]), none);
     assert_eq!(chain(&[begin(1, 0), is(2, true), is(1, false), ended(1, Is(true))]), none);
-    // Unless another was there before, which may not have arrived; nor need who came too late wait for it.
+    // Unless another was there before, which may not have arrived; nor need who came too late wait
+    // for it.
     assert_eq!(chain(&[begin(2, 1), abort(1, 0, true), is(2, false), ended(2, Is(true))]), steps);
     assert_eq!(chain(&[abort(2, 1, true), abort(1, 0, true), is(2, false)]), none);
     assert_eq!(chain(&[begin(2, 0), abort(1, 0, false), is(1, false), ended(2, Is(true))]), steps);

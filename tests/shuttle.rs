@@ -1,5 +1,6 @@
-//! The lattice under four threads, more than loom gets through: each promise holds in ten thousand orders drawn
-//! at random, and in ten thousand that preempt at the few points where it may hurt (PCT).
+//! The lattice under four threads, more than loom gets through: each promise holds in ten thousand
+//! orders drawn at random, and in ten thousand that preempt at the few points where it may hurt
+//! (PCT).
 //!
 //! `ci/shuttle` runs these, counts the orders, and shows of broken doubles of the lattice that the
 //! shapes fail on them. By hand:
@@ -16,10 +17,10 @@
 //! It switches threads at its own locks and atomics, and nowhere between.
 //!
 //! - **Memory orderings** are all taken for `SeqCst`. One that is too weak is found by tests/loom.rs.
-//! - **The counts of `Arc`** are the standard one's. A thread changes them where it clones or drops a handle,
-//!   and where it goes from a child's `Weak` up to the child. On a walk down or up there is a lock between any
-//!   two of these, so they come in each order; only who drops several handles in a row wouldn't be overtaken
-//!   between. Here such a thread gives way first (`let_go`).
+//! - **The counts of `Arc`** are the standard one's. A thread changes them where it clones or drops a
+//!   handle, and where it goes from a child's `Weak` up to the child. On a walk down or up there is a
+//!   lock between any two of these, so they come in each order; only who drops several handles in a
+//!   row wouldn't be overtaken between. Here such a thread gives way first (`let_go`).
 #![cfg(tenure_shuttle)]
 
 mod support;

@@ -1,11 +1,12 @@
-//! A scope of eight on several threads, more than loom gets through: it closes only when all its members are
-//! gone, cleans up once, and leaves nobody asleep, in ten thousand orders drawn at random and ten thousand
-//! by PCT.
+//! A scope of eight on several threads, more than loom gets through: it closes only when all its
+//! members are gone, cleans up once, and leaves nobody asleep, in ten thousand orders drawn at random
+//! and ten thousand by PCT.
 //!
-//! How it is run, and what shuttle doesn't see of it, is told in tests/shuttle.rs. One thing more: event-listener, by
-//! which [`Scope::close`] sleeps, has the standard lock. A thread that was switched out while it holds that
-//! would keep the others waiting for ever. It holds it over one thing of ours, the relay of `src/wake.rs`, whose
-//! locks are therefore hidden from shuttle; a thread may be switched out before and after.
+//! How it is run, and what shuttle doesn't see of it, is told in tests/shuttle.rs. One thing more:
+//! event-listener, by which [`Scope::close`] sleeps, has the standard lock. A thread that was
+//! switched out while it holds that would keep the others waiting for ever. It holds it over one
+//! thing of ours, the relay of `src/wake.rs`, whose locks are therefore hidden from shuttle; a thread
+//! may be switched out before and after.
 #![cfg(tenure_shuttle)]
 
 mod support;

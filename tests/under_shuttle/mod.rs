@@ -47,8 +47,8 @@ fn turn() {
     AtomicBool::new(false).load(Ordering::SeqCst);
 }
 
-/// Drops, perhaps after another thread has come in. The counts of `Arc` are no point at which shuttle would
-/// see to that.
+/// Drops, perhaps after another thread has come in. The counts of `Arc` are no point at which shuttle
+/// would see to that.
 pub(crate) fn let_go<T>(value: T) {
     turn();
     drop(value);
