@@ -26,6 +26,9 @@
 //! assert_eq!(aborted.to_string(), "user hit stop");
 //! ```
 //!
+//! The lattice may be as deep and as wide as memory allows; only that a handle with four billion children
+//! or waiters at a time panics at the next.
+//!
 //! To give a handle to a future, use [`with_abort`](crate::OwnedFuture::with_abort); to ask for the
 //! one that a future has, write a closure that takes an [`Owner`](crate::Owner).
 

@@ -17,7 +17,8 @@ use crate::{
     owner::{Lent, Link},
 };
 
-/// Operation made by [`OwnedFuture::with_abort`](crate::OwnedFuture::with_abort).
+/// Operation made by [`OwnedFuture::with_abort`](crate::OwnedFuture::with_abort); `H` is a handle, or a
+/// reference to one.
 #[pin_project]
 #[derive(Debug)]
 pub struct WithAbort<O, H> {
@@ -32,14 +33,14 @@ pub struct WithAbortState<S> {
     // Dropped first, before what it ran under.
     #[pin]
     inner: S,
-    stage: Late,
+    stage: StageSlot,
 }
 
 /// The stage, once there is one: when it is first pending, or finds the handle aborted.
 ///
-/// What is ready at once has none, and isn't to pay for the drop of one: a flag is looked at in place, and
-/// the rest of the drop stands apart.
-struct Late(ManuallyDrop<Option<Stage>>);
+/// What is ready at once has none, and isn't to pay for the drop of one: whether there is one is looked
+/// at in place, and the rest of the drop stands apart.
+struct StageSlot(ManuallyDrop<Option<Stage>>);
 
 #[derive(Debug)]
 enum Stage {
@@ -55,7 +56,7 @@ impl<O, H> WithAbort<O, H> {
     }
 }
 
-impl Late {
+impl StageSlot {
     #[inline]
     fn clear(&mut self) {
         if self.0.is_some() {
@@ -69,7 +70,7 @@ impl Late {
     }
 }
 
-impl Drop for Late {
+impl Drop for StageSlot {
     #[inline]
     fn drop(&mut self) {
         self.clear();
@@ -79,7 +80,7 @@ impl Drop for Late {
 impl<S: Default> Default for WithAbortState<S> {
     #[inline]
     fn default() -> Self {
-        Self { inner: S::default(), stage: Late(ManuallyDrop::new(None)) }
+        Self { inner: S::default(), stage: StageSlot(ManuallyDrop::new(None)) }
     }
 }
 
@@ -99,6 +100,7 @@ impl<S> WithAbortState<S> {
         let this = self.as_mut().project();
         let is_ending = matches!(*this.stage.0, Some(Stage::Ending(_)));
         if !is_ending && !handle.is_aborted() {
+            // Taken apart, or the value would be copied with what an error takes around it.
             match op.as_mut().poll(this.inner, cx, &lent.with(link)) {
                 Poll::Ready(Ok(value)) => {
                     this.stage.clear();
