@@ -39,9 +39,8 @@ proptest! {
 fn a_child_that_nobody_asks_costs_its_parent_nothing() {
     let top = AbortHandle::new();
     let alone = measure(|| drop(AbortHandle::new()));
-    let children = measure(|| (0..100).for_each(|_| drop(top.child())));
+    let children = measure(|| drop([(); 100].map(|()| top.child())));
     assert_eq!((children.count_total, children.bytes_total), (100, 100 * alone.bytes_total));
-    assert_eq!((children.count_max, children.bytes_max), (1, alone.bytes_max));
 }
 
 #[test]
