@@ -101,8 +101,8 @@ impl Panics {
     /// the process.
     #[inline]
     pub(crate) fn resume(self) {
-        if let Some(panic) = self.first.filter(|_| !is_unwinding()) {
-            resume(panic);
+        if let Some(panic) = self.first {
+            if is_unwinding() { forget(panic) } else { resume(panic) }
         }
     }
 }

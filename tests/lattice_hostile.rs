@@ -163,7 +163,7 @@ fn poll_armed(
 fn a_waker_that_panics_at_any_moment_leaves_no_sibling_asleep() {
     in_time(|| {
         each_place(|shape, place| {
-            for occasion in [Occasion::Registered, Occasion::Woken, Occasion::Dropped] {
+            for occasion in Occasion::ALL {
                 leaves_nothing(|| {
                     let panics = Panics::default();
                     let panic = move |_: &Inside| panics.panic(place);

@@ -8,7 +8,7 @@ use super::{
     AbortOnDrop, AbortReason, Aborted, Name, OnAbort, WaitAborted,
     node::{Key, Node},
 };
-use crate::sync::Arc;
+use crate::{sync::Arc, wake::Panics};
 
 /// A node in the lattice of aborts. Clones are the same node.
 ///
@@ -335,7 +335,10 @@ impl AbortHandle {
 
     pub(crate) fn forget(&self, key: &mut Option<Key>) {
         if let (Some(node), Some(key)) = (&self.node, key.take()) {
-            drop(node.unlink_call(key));
+            let link = node.unlink_call(key);
+            let mut panics = Panics::default();
+            panics.run(|| drop(link));
+            panics.resume();
         }
     }
 }
