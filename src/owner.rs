@@ -76,7 +76,7 @@ impl Owner {
     /// # smol::block_on(async {
     /// let parent = |owner: Owner| async move {
     ///     // It runs elsewhere, and still ends when this one does.
-    ///     smol::spawn(std::future::pending::<()>().with_abort(owner.abort_handle()))
+    ///     smol::spawn(std::future::pending::<()>().with_abort(owner.abort_handle().clone()))
     /// };
     /// let helper = parent.owned().await.unwrap();
     /// assert_eq!(helper.await.unwrap_err().to_string(), "its owner has ended");
