@@ -1,7 +1,7 @@
 //! Counts what is requested and not given back, while it is told to.
 //!
-//! allocation-counter, which our tests use, counts all the time, and a root then takes as long again:
-//! here it is one load of a flag.
+//! allocation-counter, which our tests use, counts all the time, and so would be in all that is timed:
+//! here that is one load of a flag.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
