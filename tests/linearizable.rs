@@ -74,7 +74,7 @@ fn programs(name: &str, draw: fn(u8) -> Program, abort: Abort) {
                 let history = run(&spec.program);
                 if let Err(at) = explain(&spec, &history) {
                     let history: String = (0..).zip(&history).map(line).collect();
-                    panic!("no order explains event {at} of\n{history}");
+                    panic!("no order explains event {at}\n{history}");
                 }
                 seen.lock().unwrap().insert(history);
             })
