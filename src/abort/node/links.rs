@@ -22,7 +22,8 @@ impl Key {
 
     /// That of a place in one of the slabs.
     fn of(place: usize) -> Self {
-        let bits = u32::try_from(place).ok().and_then(|place| Self::FIRST.0.checked_add(place + 1));
+        let after_first = |place| Self::FIRST.0.checked_add(place)?.checked_add(1);
+        let bits = u32::try_from(place).ok().and_then(after_first);
         // They would take 64 GiB and more.
         Self(bits.expect("a handle has fewer than 4 billion children and waiters"))
     }
