@@ -28,7 +28,7 @@ mod lent;
 use ::core::{fmt, time::Duration};
 
 pub use lent::Lent;
-pub(crate) use lent::{Deadline, Link};
+pub(crate) use lent::{Deadline, End, Link};
 
 use crate::{
     abort::{AbortHandle, Aborted, Name, WaitAborted},

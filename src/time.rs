@@ -24,6 +24,7 @@
 //! assert_eq!(clock.elapsed(), Duration::from_secs(60)); // to the nanosecond
 //! ```
 
+mod alarm;
 mod instant;
 mod queue;
 mod sleep;
@@ -31,6 +32,12 @@ mod sleep;
 mod system;
 mod test_clock;
 mod timer;
+#[cfg(feature = "std")]
+mod wheel;
+#[cfg(feature = "std")]
+mod wheels;
+
+pub(crate) use alarm::Alarm;
 
 pub use instant::Instant;
 pub use sleep::Sleep;

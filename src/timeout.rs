@@ -27,7 +27,7 @@
 
 use core::{
     fmt,
-    future::Future,
+    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -38,8 +38,8 @@ use pin_project::pin_project;
 use crate::{
     abort::{AbortReason, Aborted, Name, Position},
     operation::{Operation, Repeat},
-    owner::{Deadline, Lent, Link},
-    time::{Instant, Sleep},
+    owner::{Deadline, End, Lent, Link},
+    time::{Alarm, Instant},
 };
 
 /// Operation made by [`OwnedFuture::with_timeout`](crate::OwnedFuture::with_timeout) and
@@ -52,12 +52,6 @@ pub struct Timeout<O> {
     end: End,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum End {
-    After(Duration),
-    At(Instant),
-}
-
 /// What a [`Timeout`] keeps while it runs: its deadline and its alarm.
 #[pin_project]
 pub struct TimeoutState<S> {
@@ -66,22 +60,23 @@ pub struct TimeoutState<S> {
     run: Run,
 }
 
-#[derive(Default)]
+/// What is ready at once has set no alarm, and isn't to pay for the drop of one: whether there is more to do
+/// than to forget the deadline is looked at in place, and that stands apart.
 struct Run {
-    deadline: Option<Deadline>,
-    alarm: Alarm,
-    /// The end that was decided on, while what runs below is still being ended.
-    verdict: Option<Aborted>,
+    deadline: Deadline,
+    stage: ManuallyDrop<Stage>,
 }
 
-#[derive(Default)]
-enum Alarm {
+#[derive(Debug)]
+enum Stage {
     /// Nothing was pending yet.
-    #[default]
-    Unset,
-    Set(Sleep),
+    Begun,
+    /// For its alarm, which is always there until its time has come.
+    Waiting(Option<Alarm>),
     /// A deadline above comes first.
     Needless,
+    /// The end was decided on, but what runs below is still being ended.
+    Ending(Aborted),
 }
 
 impl<O> Timeout<O> {
@@ -95,19 +90,14 @@ impl<O> Timeout<O> {
 }
 
 impl<S: Default> Default for TimeoutState<S> {
+    #[inline]
     fn default() -> Self {
-        Self { inner: S::default(), run: Run::default() }
+        let run = Run { deadline: Deadline::open(), stage: ManuallyDrop::new(Stage::Begun) };
+        Self { inner: S::default(), run }
     }
 }
 
 impl End {
-    fn deadline(self) -> Deadline {
-        match self {
-            Self::After(after) => Deadline::after(after),
-            Self::At(at) => Deadline::at(at),
-        }
-    }
-
     fn reason(self) -> AbortReason {
         match self {
             Self::After(after) => AbortReason::TimedOut { after },
@@ -125,10 +115,12 @@ impl End {
 
     /// A retry below that can't meet `deadline` ends before it, for a reason above itself. To those
     /// above the deadline that is what it would be when time has run out.
+    #[cold]
     fn place(self, aborted: Aborted, deadline: &Deadline, lent: &Lent<'_>) -> Aborted {
         match *aborted.reason() {
             AbortReason::DeadlinePassed { at }
-                if deadline.is_fixed_at(at) && lent.deadline().is_none_or(|above| above > at) =>
+                if deadline.fixed() == Some(at)
+                    && lent.deadline().is_none_or(|above| above > at) =>
             {
                 aborted.at(self.position())
             }
@@ -137,31 +129,94 @@ impl End {
     }
 }
 
-impl Alarm {
+impl Run {
     /// Ready, with the reason, when time has run out.
-    fn poll(
+    fn poll_clock(
         &mut self,
         end: End,
-        deadline: &Deadline,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<AbortReason> {
-        if let Self::Unset = self {
-            let Some(timer) = lent.timer() else {
-                return Poll::Ready(AbortReason::NoTimer);
-            };
-            let now = timer.now();
-            let at = deadline.fix(|| now);
-            let above = lent.deadline_since(Some(now));
-            *self = match above {
-                Some(above) if above <= at => Self::Needless,
-                _ => Self::Set(Sleep::new(timer.clone(), at)),
-            };
+        match (&mut *self.stage, self.deadline.fixed()) {
+            (Stage::Waiting(alarm), Some(at)) => {
+                return Alarm::poll(alarm, at, cx).map(|()| end.reason());
+            }
+            // One above may have been moved since.
+            (Stage::Needless, Some(at)) if is_needless(at, lent.deadline()) => return Poll::Pending,
+            _ => {}
         }
-        match self {
-            Self::Set(sleep) => Pin::new(sleep).poll(cx).map(|()| end.reason()),
-            _ => Poll::Pending,
+        let Some(timer) = lent.timer() else {
+            return Poll::Ready(AbortReason::NoTimer);
+        };
+        let now = timer.now();
+        let at = self.deadline.fix(end, || now);
+        if is_needless(at, lent.deadline_since(Some(now))) {
+            *self.stage = Stage::Needless;
+            return Poll::Pending;
         }
+        let alarm = if now < at { Alarm::set(timer, at, cx) } else { None };
+        if alarm.is_none() {
+            return Poll::Ready(end.reason());
+        }
+        *self.stage = Stage::Waiting(alarm);
+        Poll::Pending
+    }
+
+    /// Makes it as new.
+    #[inline]
+    fn clear(&mut self) {
+        if !matches!(*self.stage, Stage::Begun) {
+            self.leave_stage();
+        }
+        self.deadline = Deadline::open();
+    }
+
+    #[inline(never)]
+    fn leave_stage(&mut self) {
+        if let (Stage::Waiting(alarm), Some(at)) = (&mut *self.stage, self.deadline.fixed()) {
+            Alarm::cancel(alarm, at);
+        }
+        *self.stage = Stage::Begun;
+    }
+}
+
+/// Whether time won't run out at `at`: it never does, or somebody above is no later.
+fn is_needless(at: Instant, above: Option<Instant>) -> bool {
+    at == Instant::NEVER || above.is_some_and(|above| above <= at)
+}
+
+impl Drop for Run {
+    #[inline]
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl<O: Operation> Timeout<O> {
+    /// What comes after a poll that was pending, or not made. Apart, and with a result that fits in
+    /// registers: what is ready at once isn't to pay for it.
+    #[inline(never)]
+    fn poll_verdict(
+        self: Pin<&mut Self>,
+        state: Pin<&mut TimeoutState<O::State>>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Aborted> {
+        let (this, state) = (self.project(), state.project());
+        let aborted = match &*state.run.stage {
+            Stage::Ending(aborted) => aborted.clone(),
+            _ => {
+                let reason = ready!(state.run.poll_clock(*this.end, cx, lent));
+                let origin = this.op.name().or_else(|| lent.name()).cloned();
+                Aborted::of(reason, origin, this.end.position())
+            }
+        };
+        state.run.leave_stage();
+        *state.run.stage = Stage::Ending(aborted.clone());
+        let below = lent.with(Link::Deadline(&state.run.deadline, *this.end));
+        ready!(this.op.poll_abort(state.inner, cx, &below, &aborted));
+        state.run.clear();
+        Poll::Ready(aborted)
     }
 }
 
@@ -171,34 +226,32 @@ impl<O: Operation> Operation for Timeout<O> {
 
     #[inline]
     fn poll(
-        self: Pin<&mut Self>,
-        state: Pin<&mut Self::State>,
+        mut self: Pin<&mut Self>,
+        mut state: Pin<&mut Self::State>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
-        let mut this = self.project();
-        let mut state = state.project();
-        let Run { deadline, alarm, verdict } = state.run;
-        let deadline = deadline.get_or_insert_with(|| this.end.deadline());
-        let below = lent.with(Link::Deadline(deadline));
-        let aborted = match verdict {
-            Some(aborted) => aborted.clone(),
-            None => {
-                let polled = this.op.as_mut().poll(state.inner.as_mut(), cx, &below);
-                if polled.is_ready() {
-                    let placed = polled.map_err(|aborted| this.end.place(aborted, deadline, lent));
-                    *state.run = Run::default();
-                    return placed;
+        let (this, parts) = (self.as_mut().project(), state.as_mut().project());
+        if !matches!(*parts.run.stage, Stage::Ending(_)) {
+            let below = lent.with(Link::Deadline(&parts.run.deadline, *this.end));
+            // Taken apart, or the value would be copied with what an error takes around it.
+            match this.op.poll(parts.inner, cx, &below) {
+                Poll::Ready(Ok(value)) => {
+                    parts.run.clear();
+                    return Poll::Ready(Ok(value));
                 }
-                let reason = ready!(alarm.poll(*this.end, deadline, cx, lent));
-                let origin = this.op.name().or_else(|| lent.name()).cloned();
-                Aborted::of(reason, origin, this.end.position())
+                Poll::Ready(Err(aborted)) => {
+                    let placed = this.end.place(aborted, &parts.run.deadline, lent);
+                    parts.run.clear();
+                    return Poll::Ready(Err(placed));
+                }
+                Poll::Pending => {}
             }
-        };
-        *verdict = Some(aborted.clone());
-        ready!(this.op.poll_abort(state.inner, cx, &below, &aborted));
-        *state.run = Run::default();
-        Poll::Ready(Err(aborted))
+        }
+        match self.poll_verdict(state, cx, lent) {
+            Poll::Ready(aborted) => Poll::Ready(Err(aborted)),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn poll_abort(
@@ -208,14 +261,14 @@ impl<O: Operation> Operation for Timeout<O> {
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) -> Poll<()> {
-        let this = self.project();
-        let state = state.project();
-        let Run { deadline, verdict, .. } = state.run;
-        let deadline = deadline.get_or_insert_with(|| this.end.deadline());
-        let below = lent.with(Link::Deadline(deadline));
-        let aborted = verdict.as_ref().unwrap_or(aborted);
+        let (this, state) = (self.project(), state.project());
+        let below = lent.with(Link::Deadline(&state.run.deadline, *this.end));
+        let aborted = match &*state.run.stage {
+            Stage::Ending(own) => own,
+            _ => aborted,
+        };
         ready!(this.op.poll_abort(state.inner, cx, &below, aborted));
-        *state.run = Run::default();
+        state.run.clear();
         Poll::Ready(())
     }
 
@@ -230,8 +283,8 @@ impl<O: Repeat> Repeat for Timeout<O> {}
 impl<S> fmt::Debug for TimeoutState<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeoutState")
-            .field("deadline", &self.run.deadline)
-            .field("aborting", &self.run.verdict)
+            .field("deadline", &self.run.deadline.fixed())
+            .field("stage", &*self.run.stage)
             .finish_non_exhaustive()
     }
 }

@@ -18,6 +18,7 @@ fn a_timer_of_ones_own_does_not_start_the_processs() {
     let poll = |chain: &mut dyn FnMut() -> bool| {
         allocation_counter::measure(|| assert!(chain(), "it waits")).count_total
     };
-    assert_eq!(poll(&mut || given.poll().is_pending()), 0);
-    assert_eq!(poll(&mut || by_scope.poll().is_pending()), 0);
+    // The box of the alarm. A thread alone takes several.
+    assert_eq!(poll(&mut || given.poll().is_pending()), 1);
+    assert_eq!(poll(&mut || by_scope.poll().is_pending()), 1);
 }

@@ -25,38 +25,49 @@ pub(crate) enum Link<'a> {
     Name(&'a Name),
     Abort(&'a AbortHandle),
     Timer(&'a TimerHandle),
-    Deadline(&'a Deadline),
+    Deadline(&'a Deadline, End),
     Attempt(u32),
     Scope(&'a Core),
 }
 
-/// A point in time that is fixed by the first who asks.
-#[derive(Debug)]
-pub(crate) struct Deadline {
-    after: Cell<Option<Duration>>,
-    at: Cell<Instant>,
+/// When a deadline is, as it was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    After(Duration),
+    At(Instant),
 }
 
+/// A deadline that is fixed by the first who asks.
+#[derive(Debug)]
+pub(crate) struct Deadline(Cell<Instant>);
+
 impl Deadline {
-    pub(crate) const fn after(after: Duration) -> Self {
-        Self { after: Cell::new(Some(after)), at: Cell::new(Instant::NEVER) }
+    /// Stands where it is still open. No deadline is ever fixed there: a nanosecond before the end of
+    /// time, it is [`Instant::NEVER`] instead.
+    const OPEN: Instant = Instant::from_nanos(Instant::NEVER.as_nanos() - 1);
+
+    pub(crate) const fn open() -> Self {
+        Self(Cell::new(Self::OPEN))
     }
 
-    pub(crate) const fn at(at: Instant) -> Self {
-        Self { after: Cell::new(None), at: Cell::new(at) }
-    }
-
-    pub(crate) fn fix(&self, now: impl FnOnce() -> Instant) -> Instant {
-        if let Some(after) = self.after.get() {
-            self.at.set(now() + after);
-            self.after.set(None);
+    #[inline]
+    pub(crate) fn fix(&self, end: End, now: impl FnOnce() -> Instant) -> Instant {
+        if self.0.get() == Self::OPEN {
+            self.move_to(match end {
+                End::After(after) => now() + after,
+                End::At(at) => at,
+            });
         }
-        self.at.get()
+        self.0.get()
     }
 
-    /// Whether it was fixed, at `at`.
-    pub(crate) fn is_fixed_at(&self, at: Instant) -> bool {
-        self.after.get().is_none() && self.at.get() == at
+    fn move_to(&self, at: Instant) {
+        self.0.set(if at == Self::OPEN { Instant::NEVER } else { at });
+    }
+
+    /// Where it was fixed, if it was.
+    pub(crate) fn fixed(&self) -> Option<Instant> {
+        Some(self.0.get()).filter(|at| *at != Self::OPEN)
     }
 }
 
@@ -131,7 +142,7 @@ impl<'a> Lent<'a> {
     }
 
     fn has_deadline(&self) -> bool {
-        self.links().any(|link| matches!(link, Link::Deadline(_)))
+        self.links().any(|link| matches!(link, Link::Deadline(..)))
     }
 
     /// The earliest deadline above, on this owner's [`timer`](Self::timer). Those above a change of
@@ -149,8 +160,8 @@ impl<'a> Lent<'a> {
         let mut lent = Some(self);
         while let Some(Lent { up, link }) = lent {
             match link {
-                Link::Deadline(deadline) => {
-                    let at = deadline.fix(|| *now.get_or_insert_with(|| timer.now()));
+                Link::Deadline(deadline, end) => {
+                    let at = deadline.fix(*end, || *now.get_or_insert_with(|| timer.now()));
                     earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
                 }
                 Link::Timer(_) | Link::Scope(_) => {

@@ -2,12 +2,12 @@ use core::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use futures_core::FusedFuture;
 
-use super::{AlarmId, Instant, TimerHandle};
+use super::{Instant, TimerHandle, alarm::Alarm};
 
 /// Future that is ready once its timer has reached a point in time.
 ///
@@ -31,7 +31,7 @@ use super::{AlarmId, Instant, TimerHandle};
 pub struct Sleep {
     timer: TimerHandle,
     at: Instant,
-    alarm: Option<(AlarmId, Waker)>,
+    alarm: Option<Alarm>,
     done: bool,
 }
 
@@ -53,12 +53,6 @@ impl Sleep {
     pub fn deadline(&self) -> Instant {
         self.at
     }
-
-    fn disarm(&mut self) {
-        if let Some((alarm, _)) = self.alarm.take() {
-            self.timer.timer().cancel(self.at, alarm);
-        }
-    }
 }
 
 impl Future for Sleep {
@@ -68,18 +62,20 @@ impl Future for Sleep {
         if self.at == Instant::NEVER {
             return Poll::Pending;
         }
-        if self.done || self.timer.now() >= self.at {
-            self.disarm();
-            self.done = true;
+        let Self { timer, at, alarm, done } = &mut *self;
+        if *done {
             return Poll::Ready(());
         }
-        let armed = matches!(&self.alarm, Some((_, waker)) if waker.will_wake(cx.waker()));
-        if !armed {
-            self.disarm();
-            let alarm = self.timer.timer().wake_at(self.at, cx.waker().clone());
-            self.alarm = Some((alarm, cx.waker().clone()));
-        }
-        Poll::Pending
+        let waits = match alarm {
+            Some(_) => Alarm::poll(alarm, *at, cx).is_pending(),
+            None if timer.now() < *at => {
+                *alarm = Alarm::set(timer, *at, cx);
+                alarm.is_some()
+            }
+            None => false,
+        };
+        *done = !waits;
+        if waits { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
@@ -91,7 +87,7 @@ impl FusedFuture for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        self.disarm();
+        Alarm::cancel(&mut self.alarm, self.at);
     }
 }
 

@@ -1,116 +1,126 @@
-//! The process's own timer: one queue of alarms, rung by one `futures-timer` [`Delay`].
+//! The process's own timer: timing wheels, rung by one `futures-timer` [`Delay`].
 //!
-//! The delay is a bell that promises to ring at one point in time. Setting an alarm touches it only
-//! when the new one is earlier than what is promised, and cancelling never does, so most alarms
-//! wake no thread. futures-timer's thread would die of a panicking waker and take the timers of the
-//! whole process with it: what it gets is our own waker, which catches them.
+//! futures-timer's thread would die of a panicking waker and take the timers of the whole process
+//! with it: what it gets is our own waker, which catches them.
 
 use alloc::{sync::Arc, task::Wake};
 use core::{
+    cell::Cell,
     future::Future,
     pin::Pin,
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use std::{sync::OnceLock, time::Instant as StdInstant};
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread_local,
+    time::Instant as StdInstant,
+};
 
 use futures_timer::Delay;
 
-use super::{AlarmId, Instant, Timer, queue::AlarmQueue};
-use crate::{sync::Mutex, wake::survived};
+use super::{
+    AlarmId, Instant, Timer,
+    wheels::{Bell, Clock, SHARDS, Wheels},
+};
 
 /// The bell is set for no longer than this, because `futures-timer` adds to a clock that can
 /// overflow. It then rings for nothing and is set again.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug)]
-pub(crate) struct SystemTimer {
-    origin: StdInstant,
-    schedule: Mutex<Schedule>,
-    bell: Mutex<Bell>,
-}
+pub(crate) struct SystemTimer(Wheels<SinceStart, Delay>);
 
+/// A clock that begins to count with the timer.
 #[derive(Debug)]
-struct Schedule {
-    queue: AlarmQueue,
-    /// When the bell is going to ring at the latest.
-    promised: Instant,
-}
+struct SinceStart(StdInstant);
 
-#[derive(Debug)]
-struct Bell {
-    /// `None` while a thread is setting it, with no lock held: polling a delay may ring it at once.
-    delay: Option<Delay>,
-    /// The promise has changed while it was being set.
-    again: bool,
+/// One alarm that was set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Armed {
+    pub(super) number: u32,
+    pub(super) shard: u8,
 }
 
 impl SystemTimer {
+    #[inline]
     pub(crate) fn get() -> &'static Self {
         static TIMER: OnceLock<SystemTimer> = OnceLock::new();
-        TIMER.get_or_init(|| Self {
-            origin: StdInstant::now(),
-            schedule: Mutex::new(Schedule { queue: AlarmQueue::new(), promised: Instant::NEVER }),
-            bell: Mutex::new(Bell { delay: Some(Delay::new(LONGEST)), again: false }),
+        TIMER.get_or_init(|| {
+            Self(Wheels::new(SinceStart(StdInstant::now()), Delay::new(LONGEST)))
         })
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> Instant {
-        self.instant(StdInstant::now())
+        self.0.clock().now()
     }
 
     pub(crate) fn instant(&self, at: StdInstant) -> Instant {
-        Instant::START + at.saturating_duration_since(self.origin)
+        self.0.clock().instant(at)
     }
 
-    /// Wakes what is due and promises the next.
-    fn ring(&self) {
-        loop {
-            let now = self.now();
-            let due = self.schedule.with(|schedule| {
-                let due = schedule.queue.take_due(now);
-                schedule.promised = schedule.queue.next().unwrap_or(Instant::NEVER);
-                due
-            });
-            for waker in due {
-                survived(|| waker.wake());
-            }
-            if !self.set_bell() {
-                return;
-            }
-        }
+    /// Whether it is certain, without a look at the clock, that an alarm that was set for `at` has not rung.
+    #[inline]
+    pub(super) fn has_reached(&self, at: Instant) -> bool {
+        self.0.has_reached(at)
     }
 
-    /// Makes the bell keep the promise, and tells whether it rings at once. One thread at a time;
-    /// another leaves a note and goes.
-    fn set_bell(&self) -> bool {
-        let Some(mut delay) = self.bell.with(|bell| {
-            bell.again = bell.delay.is_none();
-            bell.delay.take()
-        }) else {
-            return false;
-        };
-        loop {
-            let promised = self.schedule.with(|schedule| schedule.promised);
-            let rings = if promised == Instant::NEVER {
-                false
-            } else {
-                delay.reset((promised - self.now()).min(LONGEST));
-                let ringer = ringer();
-                Pin::new(&mut delay).poll(&mut Context::from_waker(ringer)) == Poll::Ready(())
-            };
-            let unsettled = self.bell.with(|bell| {
-                if core::mem::take(&mut bell.again) {
-                    return Some(delay);
-                }
-                bell.delay = Some(delay);
-                None
-            });
-            match unsettled {
-                Some(taken) => delay = taken,
-                None => return rings,
-            }
+    /// Sets an alarm, unless its time has come: then the waker is handed back.
+    #[inline]
+    pub(super) fn arm(&self, at: Instant, waker: Waker) -> Result<Armed, Waker> {
+        let shard = shard_of_thread();
+        let number = self.0.arm(shard, at, waker)?;
+        Ok(Armed { number, shard: shard as u8 })
+    }
+
+    #[inline]
+    pub(super) fn disarm(&self, at: Instant, Armed { number, shard }: Armed) {
+        self.0.disarm(shard.into(), at, number);
+    }
+}
+
+/// Threads take turns at the wheels, and each stays with its own.
+#[inline]
+fn shard_of_thread() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    let choose = |shard: &Cell<usize>| {
+        if shard.get() == usize::MAX {
+            // Relaxed: nothing hangs on the order.
+            shard.set(THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS);
         }
+        shard.get()
+    };
+    // A thread that is ending may have none anymore.
+    SHARD.try_with(choose).unwrap_or(0)
+}
+
+impl SinceStart {
+    fn instant(&self, at: StdInstant) -> Instant {
+        let since = at.saturating_duration_since(self.0);
+        // In 64 bits: the clock is read often, and has no 584 years to go.
+        let nanos = since.as_secs().saturating_mul(1_000_000_000);
+        Instant::from_nanos(nanos.saturating_add(since.subsec_nanos().into()))
+    }
+}
+
+impl Clock for SinceStart {
+    #[inline]
+    fn now(&self) -> Instant {
+        self.instant(StdInstant::now())
+    }
+}
+
+impl Bell for Delay {
+    fn set(&mut self, after: Duration) -> Poll<()> {
+        self.reset(after.min(LONGEST));
+        Pin::new(self).poll(&mut Context::from_waker(ringer()))
     }
 }
 
@@ -118,7 +128,7 @@ fn ringer() -> &'static Waker {
     struct Ringer;
     impl Wake for Ringer {
         fn wake(self: Arc<Self>) {
-            SystemTimer::get().ring();
+            SystemTimer::get().0.ring();
         }
     }
     static RINGER: OnceLock<Waker> = OnceLock::new();
@@ -131,21 +141,19 @@ impl Timer for SystemTimer {
     }
 
     fn wake_at(&self, at: Instant, waker: Waker) -> AlarmId {
-        let (alarm, earlier) = self.schedule.with(|schedule| {
-            let earlier = at < schedule.promised;
-            if earlier {
-                schedule.promised = at;
+        match self.arm(at, waker) {
+            Ok(Armed { number, shard }) => AlarmId::new(u64::from(shard) << 32 | u64::from(number)),
+            Err(waker) => {
+                waker.wake();
+                AlarmId::new(u64::MAX)
             }
-            (schedule.queue.insert(at, waker), earlier)
-        });
-        if earlier && self.set_bell() {
-            self.ring();
         }
-        alarm
     }
 
     fn cancel(&self, at: Instant, alarm: AlarmId) {
-        let waker = self.schedule.with(|schedule| schedule.queue.remove(at, alarm));
-        drop(waker);
+        let (shard, number) = ((alarm.get() >> 32) as usize, alarm.get() as u32);
+        if shard < SHARDS {
+            self.0.disarm(shard, at, number);
+        }
     }
 }

@@ -179,6 +179,7 @@ impl TimerHandle {
     /// assert_eq!(TimerHandle::from(&TestClock::new()).now(), Instant::START);
     /// ```
     #[must_use]
+    #[inline]
     pub fn now(&self) -> Instant {
         self.timer().now()
     }
@@ -219,6 +220,11 @@ impl TimerHandle {
         return Some(&SYSTEM);
         #[cfg(not(feature = "std"))]
         None
+    }
+
+    #[cfg(feature = "std")]
+    pub(crate) const fn is_system(&self) -> bool {
+        matches!(self.0, Kind::System)
     }
 
     pub(crate) fn timer(&self) -> &dyn Timer {
