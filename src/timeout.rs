@@ -131,18 +131,15 @@ impl End {
 
 impl Run {
     /// Ready, with the reason, when time has run out.
-    fn poll_clock(
-        &mut self,
-        end: End,
-        cx: &Context<'_>,
-        lent: &Lent<'_>,
-    ) -> Poll<AbortReason> {
+    fn poll_clock(&mut self, end: End, cx: &Context<'_>, lent: &Lent<'_>) -> Poll<AbortReason> {
         match (&mut *self.stage, self.deadline.fixed()) {
             (Stage::Waiting(alarm), Some(at)) => {
                 return Alarm::poll(alarm, at, cx).map(|()| end.reason());
             }
             // One above may have been moved since.
-            (Stage::Needless, Some(at)) if is_needless(at, lent.deadline()) => return Poll::Pending,
+            (Stage::Needless, Some(at)) if is_needless(at, lent.deadline()) => {
+                return Poll::Pending;
+            }
             _ => {}
         }
         let Some(timer) = lent.timer() else {

@@ -13,8 +13,9 @@
 //! loom's, whose `Arc` has no `Weak`: they change where a thread is at a lock, and nowhere between.
 #![cfg(tenure_loom)]
 
+mod under_loom;
+
 use std::{
-    any::type_name,
     future::Future,
     pin::{Pin, pin},
     sync::{
@@ -33,20 +34,6 @@ use tenure::{
     AbortHandle, AbortReason,
     abort::{Aborted, WaitAborted},
 };
-
-/// Runs `threads` in all orders, and says in how many.
-fn model<F: Fn() + Send + Sync + 'static>(threads: F) {
-    let orders = Arc::new(Count::new(0));
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(3);
-    let count = orders.clone();
-    builder.check(move || {
-        count.fetch_add(1, Relaxed);
-        threads();
-    });
-    let name = type_name::<F>().split("::").nth(1).unwrap_or("?");
-    println!("{name}: Completed in {} iterations", orders.load(Relaxed));
-}
 
 struct Bell {
     rings: Notify,

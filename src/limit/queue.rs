@@ -309,7 +309,7 @@ impl fmt::Debug for Ticket {
     }
 }
 
-#[cfg(all(test, feature = "std"))]
+#[cfg(all(test, feature = "std", not(any(tenure_loom, tenure_shuttle))))]
 mod tests {
     use super::*;
     use crate::sync::{

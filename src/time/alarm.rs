@@ -65,11 +65,8 @@ impl Alarm {
             let Armed { shard, number } = SystemTimer::get().arm(at, waker).ok()?;
             return Some(Self::OnWheel { shard, asked: 0, number, task });
         }
-        let set = Set {
-            id: timer.timer().wake_at(at, waker.clone()),
-            timer: timer.clone(),
-            task: waker,
-        };
+        let set =
+            Set { id: timer.timer().wake_at(at, waker.clone()), timer: timer.clone(), task: waker };
         Some(Self::OnTimer(set.into()))
     }
 

@@ -49,9 +49,7 @@ impl SystemTimer {
     #[inline]
     pub(crate) fn get() -> &'static Self {
         static TIMER: OnceLock<SystemTimer> = OnceLock::new();
-        TIMER.get_or_init(|| {
-            Self(Wheels::new(SinceStart(StdInstant::now()), Delay::new(LONGEST)))
-        })
+        TIMER.get_or_init(|| Self(Wheels::new(SinceStart(StdInstant::now()), Delay::new(LONGEST))))
     }
 
     #[inline]

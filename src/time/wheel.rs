@@ -24,7 +24,7 @@ mod nodes;
 #[cfg(all(test, not(any(tenure_loom, tenure_shuttle))))]
 mod tests;
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec, vec::Vec};
 use core::{mem, task::Waker};
 
 use nodes::{NONE, Node, Nodes, When};
@@ -43,10 +43,10 @@ pub(super) struct Wheel {
     /// The bucket that is being dealt out, and the first tick of its block.
     dealing: Option<(Place, u64)>,
     nodes: Nodes,
-    levels: [Level; LEVELS],
+    levels: Box<[Level]>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Level {
     /// A bit for each bucket.
     occupied: u64,
@@ -100,10 +100,12 @@ const fn slot_of(tick: u64, level: usize) -> usize {
 }
 
 impl Wheel {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         const EMPTY: Bucket = Bucket { first: NONE, last: NONE };
-        const LEVEL: Level = Level { occupied: 0, buckets: [EMPTY; SLOTS] };
-        Self { open: 0, base: 0, dealing: None, nodes: Nodes::new(), levels: [LEVEL; LEVELS] }
+        let level = Level { occupied: 0, buckets: [EMPTY; SLOTS] };
+        // Made where they are going to lie: together they are more than some stacks have room for.
+        let levels = vec![level; LEVELS].into();
+        Self { open: 0, base: 0, dealing: None, nodes: Nodes::new(), levels }
     }
 
     /// Sets an alarm, which is known by its tick and by the number that is returned. Hands the waker back
