@@ -24,11 +24,13 @@
 
 pub(crate) mod core;
 mod lent;
+mod sleep;
 
 use ::core::{fmt, time::Duration};
 
 pub use lent::Lent;
 pub(crate) use lent::{Deadline, End, Link};
+pub use sleep::OwnerSleep;
 
 use crate::{
     abort::{AbortHandle, Aborted, Name, WaitAborted},
@@ -60,6 +62,8 @@ use crate::{
 pub struct Owner {
     abort: AbortHandle,
     deadline: Option<Instant>,
+    /// The name of what the deadline is set for.
+    deadline_of: Option<Name>,
     timer: Option<TimerHandle>,
     attempt: u32,
     name: Option<Name>,
@@ -140,7 +144,7 @@ impl Owner {
         self.abort.aborted()
     }
 
-    /// The earliest deadline of all owners above, on their timer.
+    /// The earliest deadline of all owners above, on their timer, as it was when the owner was given.
     ///
     /// ```
     /// use std::time::Duration;
@@ -181,6 +185,44 @@ impl Owner {
         Some(self.deadline? - timer.now())
     }
 
+    /// Waits for so long on the owner's timer, but not for what can't come in time.
+    ///
+    /// It ends early when the owner is aborted, and at once where it would end at the owner's deadline or
+    /// after it. It can be awaited wherever the owner was sent to.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::{Aborted, Owner, OwnedFuture, time::TestClock};
+    ///
+    /// const SECOND: Duration = Duration::from_secs(1);
+    ///
+    /// let clock = TestClock::new();
+    /// let patient = |owner: Owner| async move {
+    ///     owner.sleep(3 * SECOND).await?;
+    ///     owner.sleep(3 * SECOND).await?; // that would be too late
+    ///     Ok::<_, Aborted>(())
+    /// };
+    /// let patient = patient.named("patient").with_timeout(5 * SECOND).with_timer(&clock);
+    ///
+    /// let aborted = smol::block_on(clock.watch(patient)).unwrap().unwrap_err();
+    /// assert_eq!(aborted.to_string(), "the deadline has passed (in `patient`)");
+    /// assert_eq!(clock.elapsed(), 3 * SECOND);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Aborted`], with the reason of the owner's abort; or with
+    /// [`AbortReason::DeadlinePassed`](crate::abort::AbortReason::DeadlinePassed) and the name of what that
+    /// deadline is set for; or, where there is no timer, with
+    /// [`AbortReason::NoTimer`](crate::abort::AbortReason::NoTimer).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it cancels the alarm.
+    pub fn sleep(&self, after: Duration) -> OwnerSleep {
+        OwnerSleep::new(self, after)
+    }
+
     /// Which attempt of the nearest [`retry`](crate::OwnedFuture::retry) this is, from 1.
     ///
     /// ```
@@ -215,6 +257,7 @@ impl fmt::Debug for Owner {
             .field("name", &self.name())
             .field("attempt", &self.attempt)
             .field("deadline", &self.deadline)
+            .field("deadline_of", &self.deadline_of)
             .field("abort", &self.abort)
             .finish()
     }

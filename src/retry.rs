@@ -239,12 +239,11 @@ where
                 *state.run = Run::default();
                 return Poll::Ready(outcome);
             };
-            match sleep_for(delay, lent) {
+            match sleep_for(delay, this.op.name(), lent) {
                 Ok(sleep) => state.run.back_off = sleep,
-                Err(reason) => {
+                Err(futile) => {
                     *state.run = Run::default();
-                    let origin = this.op.name().or_else(|| lent.name()).cloned();
-                    return Poll::Ready(too_late(outcome, reason, origin));
+                    return Poll::Ready(outcome.map_err(|cause| futile.because(cause)));
                 }
             }
             state.run.failed = attempt;
@@ -297,27 +296,27 @@ fn may_go_better(aborted: &Aborted) -> bool {
     aborted.position() == Position::Below && !futile
 }
 
-/// What to wait for before the next attempt; or why there can be none.
-fn sleep_for(delay: Duration, lent: &Lent<'_>) -> Result<Option<Sleep>, AbortReason> {
+/// What to wait for before the next attempt of the operation so named; or why there can be none. The
+/// retry then ends with its own error, if it has one.
+fn sleep_for(
+    delay: Duration,
+    name: Option<&Name>,
+    lent: &Lent<'_>,
+) -> Result<Option<Sleep>, Aborted> {
     if delay.is_zero() {
         return Ok(None);
     }
-    let timer = lent.timer().ok_or(AbortReason::NoTimer)?;
+    let no_timer = || {
+        let origin = name.or_else(|| lent.name()).cloned();
+        Aborted::of(AbortReason::NoTimer, origin, Position::Above)
+    };
+    let timer = lent.timer().ok_or_else(no_timer)?;
     let now = timer.now();
     let end = now + delay;
-    match lent.deadline_since(Some(now)) {
-        Some(at) if end >= at => Err(AbortReason::DeadlinePassed { at }),
+    match lent.limit_since(Some(now)) {
+        Some(limit) if end >= limit.at => Err(limit.passed()),
         _ => Ok(Some(Sleep::new(timer.clone(), end))),
     }
-}
-
-/// The end of a retry whose next attempt could not be made: its own error, if it has one.
-fn too_late<T, E>(
-    outcome: Outcome<T, E>,
-    reason: AbortReason,
-    origin: Option<Name>,
-) -> Outcome<T, E> {
-    outcome.map_err(|cause| Aborted::of(reason, origin, Position::Above).because(cause))
 }
 
 impl<O: fmt::Debug, P: fmt::Debug, W, N> fmt::Debug for Retry<O, P, W, N> {

@@ -1,4 +1,4 @@
-//! `.with_timeout()` and `.with_deadline()`: what stands before them ends when time runs out.
+//! `.with_timeout()`, `.with_deadline()` and their kin: what stands before them ends when time runs out.
 //!
 //! ```
 //! use std::time::Duration;
@@ -25,6 +25,11 @@
 //! then no clock is read and no alarm is set. A timeout of [`Duration::ZERO`] gives one poll, one
 //! of [`Duration::MAX`] never fires. One that can't come before a deadline above sets no alarm.
 
+mod handle;
+mod idle;
+mod warn;
+mod watched;
+
 use core::{
     fmt,
     mem::ManuallyDrop,
@@ -34,6 +39,11 @@ use core::{
 };
 
 use pin_project::pin_project;
+
+pub use handle::{HandleRun, TimeoutHandle};
+pub use idle::{Idle, IdleRun};
+pub use warn::{Overdue, Warn, WarnRun};
+pub use watched::{Watch, Watched, WatchedState};
 
 use crate::{
     abort::{AbortReason, Aborted, Name, Position},
@@ -112,20 +122,19 @@ impl End {
             Self::At(_) => Position::Above,
         }
     }
+}
 
-    /// A retry below that can't meet `deadline` ends before it, for a reason above itself. To those
-    /// above the deadline that is what it would be when time has run out.
-    #[cold]
-    fn place(self, aborted: Aborted, deadline: &Deadline, lent: &Lent<'_>) -> Aborted {
-        match *aborted.reason() {
-            AbortReason::DeadlinePassed { at }
-                if deadline.fixed() == Some(at)
-                    && lent.deadline().is_none_or(|above| above > at) =>
-            {
-                aborted.at(self.position())
-            }
-            _ => aborted,
+/// A retry below that can't meet `deadline` ends before it, for a reason above itself. To those above the
+/// deadline that is what it would be when time has run out.
+#[cold]
+fn place(aborted: Aborted, deadline: &Deadline, position: Position, lent: &Lent<'_>) -> Aborted {
+    match *aborted.reason() {
+        AbortReason::DeadlinePassed { at }
+            if deadline.fixed() == Some(at) && lent.deadline().is_none_or(|above| above > at) =>
+        {
+            aborted.at(position)
         }
+        _ => aborted,
     }
 }
 
@@ -238,7 +247,7 @@ impl<O: Operation> Operation for Timeout<O> {
                     return Poll::Ready(Ok(value));
                 }
                 Poll::Ready(Err(aborted)) => {
-                    let placed = this.end.place(aborted, &parts.run.deadline, lent);
+                    let placed = place(aborted, &parts.run.deadline, this.end.position(), lent);
                     parts.run.clear();
                     return Poll::Ready(Err(placed));
                 }

@@ -34,6 +34,7 @@ use tenure::{
     AbortHandle, AbortReason,
     abort::{Aborted, WaitAborted},
 };
+use under_loom::model;
 
 struct Bell {
     rings: Notify,

@@ -154,7 +154,8 @@ impl Aborted {
         self.inner.cause.as_ref()
     }
 
-    /// Whether time ran out: [`AbortReason::TimedOut`] or [`AbortReason::DeadlinePassed`].
+    /// Whether time ran out: [`AbortReason::TimedOut`], [`AbortReason::Idle`] or
+    /// [`AbortReason::DeadlinePassed`].
     ///
     /// ```
     /// use std::{future::pending, time::Duration};
@@ -165,7 +166,12 @@ impl Aborted {
     /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self.reason(), AbortReason::TimedOut { .. } | AbortReason::DeadlinePassed { .. })
+        matches!(
+            self.reason(),
+            AbortReason::TimedOut { .. }
+                | AbortReason::Idle { .. }
+                | AbortReason::DeadlinePassed { .. }
+        )
     }
 }
 

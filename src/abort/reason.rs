@@ -38,6 +38,11 @@ pub enum AbortReason {
         /// What it was given.
         after: Duration,
     },
+    /// It made no progress for as long as it may go without: nothing woke it.
+    Idle {
+        /// How long it may.
+        after: Duration,
+    },
     /// It wasn't done at a given point in time, or could not have been.
     DeadlinePassed {
         /// The point in time, on the owner's timer.
@@ -86,6 +91,7 @@ impl fmt::Display for AbortReason {
         match self {
             Self::Requested(why) => f.write_str(why),
             Self::TimedOut { after } => write!(f, "timed out after {after:?}"),
+            Self::Idle { after } => write!(f, "made no progress for {after:?}"),
             Self::DeadlinePassed { .. } => f.write_str("the deadline has passed"),
             Self::SiblingFailed { who, error } => write!(f, "{} failed: {error}", whose(who)),
             Self::RaceLost { winner } => write!(f, "lost the race to {}", quoted(winner)),

@@ -10,7 +10,7 @@ use crate::{
     retry::{Policy, Retry},
     scope::{InScope, Owns, TryInScope},
     time::{Instant, TimerHandle},
-    timeout::Timeout,
+    timeout::{Idle, Overdue, Timeout, TimeoutHandle, Warn, Watched},
     with_abort::WithAbort,
     with_timer::WithTimer,
 };
@@ -88,6 +88,27 @@ pub trait OwnedFuture<M = FromFuture>: Sized {
     /// Ends the receiver at a point in time. See [`Owned::with_deadline`].
     fn with_deadline(self, at: impl Into<Instant>) -> Owned<Timeout<Self::Operation>> {
         self.owned().with_deadline(at)
+    }
+
+    /// Ends the receiver after so much time, which a handle can change. See [`Owned::with_timeout_handle`].
+    fn with_timeout_handle(
+        self,
+        handle: &TimeoutHandle,
+    ) -> Owned<Watched<Self::Operation, TimeoutHandle>> {
+        self.owned().with_timeout_handle(handle)
+    }
+
+    /// Ends the receiver when it makes no progress for so long. See [`Owned::with_idle_timeout`].
+    fn with_idle_timeout(self, after: Duration) -> Owned<Watched<Self::Operation, Idle>> {
+        self.owned().with_idle_timeout(after)
+    }
+
+    /// Tells once that the receiver has not ended after so much time. See [`Owned::warn_after`].
+    fn warn_after<F>(self, after: Duration, tell: F) -> Owned<Watched<Self::Operation, Warn<F>>>
+    where
+        F: FnMut(&Overdue<'_>),
+    {
+        self.owned().warn_after(after, tell)
     }
 
     /// Tries the receiver again when it fails. See [`Owned::retry`].

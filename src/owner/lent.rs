@@ -3,7 +3,7 @@ use core::{cell::Cell, fmt, time::Duration};
 
 use super::{Owner, core::Core};
 use crate::{
-    abort::{AbortHandle, Name},
+    abort::{AbortHandle, AbortReason, Aborted, Name, Position},
     time::{Instant, TimerHandle},
 };
 
@@ -61,13 +61,28 @@ impl Deadline {
         self.0.get()
     }
 
-    fn move_to(&self, at: Instant) {
+    pub(crate) fn move_to(&self, at: Instant) {
         self.0.set(if at == Self::OPEN { Instant::NEVER } else { at });
     }
 
     /// Where it was fixed, if it was.
     pub(crate) fn fixed(&self) -> Option<Instant> {
         Some(self.0.get()).filter(|at| *at != Self::OPEN)
+    }
+}
+
+/// A deadline, and the name of the operation that it is set for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeLimit<'a> {
+    pub(crate) at: Instant,
+    pub(crate) name: Option<&'a Name>,
+}
+
+impl TimeLimit<'_> {
+    /// The end of what could not be done in time.
+    pub(crate) fn passed(self) -> Aborted {
+        let reason = AbortReason::DeadlinePassed { at: self.at };
+        Aborted::of(reason, self.name.cloned(), Position::Above)
     }
 }
 
@@ -89,9 +104,11 @@ impl<'a> Lent<'a> {
     /// that node when what it owns has ended.
     #[must_use]
     pub fn owner(&self) -> Owner {
+        let limit = self.limit_since(None);
         Owner {
             abort: self.child(),
-            deadline: self.deadline(),
+            deadline: limit.map(|limit| limit.at),
+            deadline_of: limit.and_then(|limit| limit.name.cloned()),
             timer: self.timer().cloned(),
             attempt: self.attempt(),
             name: self.name().cloned(),
@@ -154,15 +171,25 @@ impl<'a> Lent<'a> {
 
     /// As `deadline`, where the caller has just asked the clock.
     pub(crate) fn deadline_since(&self, now: Option<Instant>) -> Option<Instant> {
+        self.limit_since(now).map(|limit| limit.at)
+    }
+
+    /// The earliest deadline above, and whose it is. Of two that are the same, the outer one.
+    pub(crate) fn limit_since(&self, now: Option<Instant>) -> Option<TimeLimit<'a>> {
         let timer = self.timer()?;
         let mut now = now;
-        let mut earliest: Option<Instant> = None;
+        let mut earliest: Option<TimeLimit<'a>> = None;
+        let mut name = None;
         let mut lent = Some(self);
         while let Some(Lent { up, link }) = lent {
             match link {
+                Link::Name(below) => name = Some(*below),
                 Link::Deadline(deadline, end) => {
                     let at = deadline.fix(*end, || *now.get_or_insert_with(|| timer.now()));
-                    earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
+                    if at != Instant::NEVER && earliest.is_none_or(|earliest| at <= earliest.at) {
+                        let name = name.or_else(|| up.and_then(Lent::name));
+                        earliest = Some(TimeLimit { at, name });
+                    }
                 }
                 Link::Timer(_) | Link::Scope(_) => {
                     let above = up.and_then(|up| up.timer());
@@ -174,7 +201,7 @@ impl<'a> Lent<'a> {
             }
             lent = *up;
         }
-        earliest.filter(|earliest| *earliest != Instant::NEVER)
+        earliest
     }
 
     /// The nearest timer above; with `std`, the process's own where none was given.
