@@ -197,7 +197,8 @@ impl<C: Clock, B: Bell> Wheels<C, B> {
             return false;
         };
         loop {
-            let promised = self.promised.load(Ordering::Relaxed);
+            // The newest, which is read by what might change it: so loom sees it, too.
+            let promised = self.promised.fetch_min(NEVER, Ordering::Relaxed);
             let rings = promised != NEVER && {
                 let at = Instant::from_nanos(promised.saturating_mul(TICK));
                 bell.set(at - self.clock.now()).is_ready()
