@@ -19,8 +19,8 @@ fn main() {
     let mut chains = Chains { contest: Contest::new("chain"), memory: Vec::new() };
     for_each_chain(&mut chains);
     println!("subject\tmedian ns\tleast ns\tbytes\tallocations");
-    let outcome = chains.contest.run(options.effort());
-    for (subject, memory) in outcome.subjects.iter().zip(chains.memory) {
+    let outcomes = chains.contest.run(options.effort());
+    for (subject, memory) in outcomes[0].subjects.iter().zip(chains.memory) {
         println!(
             "{}\t{:.1}\t{:.1}\t{}\t{}",
             subject.name,

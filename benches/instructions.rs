@@ -5,10 +5,18 @@
 
 mod runs;
 
-use std::{future::Future, hint::black_box, process::ExitCode};
+use std::{
+    cell::RefCell,
+    future::{Future, pending},
+    hint::black_box,
+    process::ExitCode,
+    task::Context,
+    time::Duration,
+};
 
 use runs::{
-    EachChain, Fan, answer, for_each_chain, late_answer, owning, pending_once, ready_at_once,
+    EachChain, Fan, Tenure, answer, counting_waker, for_each_chain, late_answer, live, owning,
+    pending_once, ready_at_once, waiting,
 };
 use tenure::{AbortHandle, OwnedFuture};
 
@@ -18,6 +26,7 @@ fn main() -> ExitCode {
     let mut paths = Paths::default();
     lattice(&mut paths);
     aborts(&mut paths);
+    timeouts(&mut paths);
     for_each_chain(&mut paths);
     match std::env::args().skip(1).find(|argument| argument != "--bench") {
         None => paths.print(),
@@ -64,10 +73,47 @@ fn aborts(paths: &mut Paths) {
     });
 }
 
+/// On the process's own timer. None of them fires: a day is long, counted or not.
+fn timeouts(paths: &mut Paths) {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    paths.each("timeout, ready", ready_at_once(|| answer().with_timeout(DAY)));
+    let late = || pending_once(|| late_answer().with_timeout(DAY));
+    paths.add("timeout, pending once", move || repeated(late()));
+    paths.add("timeout, pending once, 10k live", move || {
+        let _live = live::<Tenure>(10_000, DAY / 2..2 * DAY);
+        repeated(late())
+    });
+    paths.add("timeout, polled again", || {
+        let (waker, _) = counting_waker();
+        let waiting = RefCell::new(waiting(pending::<()>().with_timeout(DAY), &waker));
+        repeated(|| {
+            let mut cx = Context::from_waker(&waker);
+            assert!(waiting.borrow_mut().as_mut().poll(&mut cx).is_pending());
+        })
+    });
+    paths.each(
+        "timeout + timeout, pending once",
+        pending_once(|| late_answer().with_timeout(DAY).with_timeout(2 * DAY)),
+    );
+}
+
 /// What callgrind counts: it knows it by this name.
 #[inline(never)]
 fn counted(run: impl FnOnce()) {
     run();
+}
+
+/// Counts many runs, whose number it returns.
+fn repeated<R>(run: impl Fn() -> R) -> usize {
+    let run_all = || {
+        for _ in 0..RUNS {
+            black_box(run());
+        }
+    };
+    // What is done but once, as to grow a list, isn't counted.
+    run_all();
+    counted(run_all);
+    RUNS
 }
 
 #[derive(Default)]
@@ -76,17 +122,7 @@ struct Paths(Vec<(String, Box<dyn FnOnce() -> usize>)>);
 impl Paths {
     /// A path that can be run again and again. What `run` returns is dropped within it.
     fn each<R>(&mut self, name: &str, run: impl Fn() -> R + 'static) {
-        self.add(name, move || {
-            let run_all = || {
-                for _ in 0..RUNS {
-                    black_box(run());
-                }
-            };
-            // What is done but once, as to grow a list, isn't counted.
-            run_all();
-            counted(run_all);
-            RUNS
-        });
+        self.add(name, || repeated(run));
     }
 
     /// `path` tells how often it ran.

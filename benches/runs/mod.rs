@@ -5,11 +5,20 @@
 
 mod chains;
 mod fan;
+mod in_flight;
+mod late;
 mod stop;
+mod timeouts;
 
 pub(crate) use chains::{EachChain, for_each_chain};
 pub(crate) use fan::Fan;
+pub(crate) use in_flight::InFlight;
+pub(crate) use late::Late;
 pub(crate) use stop::{Stop, run_until_stopped, until_stopped};
+pub(crate) use timeouts::{
+    AsyncIo, AsyncStd, FuturesTime, FuturesTimer, SmolTimeout, Tenure, Timeouts, Tokio, live,
+    settle, spread,
+};
 
 use std::{
     future::{Future, poll_fn},

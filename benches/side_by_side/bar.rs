@@ -1,11 +1,14 @@
-use super::{Outcome, contest::median};
+use super::{
+    Outcome,
+    contest::{Subject, median},
+};
 
-/// How many times as much as the fastest peer ours may take.
+/// How many times as much as the fastest peer ours may take, or how much.
 pub(crate) struct Bar {
     pub(crate) contest: &'static str,
     ours: f64,
-    whose: &'static str,
-    theirs: f64,
+    /// Whose, and what it took.
+    theirs: Option<(&'static str, f64)>,
     /// Which peers count, in words and by name, where not all do.
     among: Option<(&'static str, &'static [&'static str])>,
 }
@@ -19,7 +22,12 @@ impl Bar {
         whose: &'static str,
         theirs: f64,
     ) -> Self {
-        Self { contest, ours, whose, theirs, among: None }
+        Self { contest, ours, theirs: Some((whose, theirs)), among: None }
+    }
+
+    /// What ours may take on any machine, whatever the peers do.
+    pub(crate) const fn itself(contest: &'static str, ours: f64) -> Self {
+        Self { contest, ours, theirs: None, among: None }
     }
 
     /// Not all peers do the same: only `peers` count.
@@ -44,26 +52,46 @@ impl Bar {
             .filter(|peer| self.counts(peer.name))
             .min_by(|a, b| a.median().total_cmp(&b.median()))
             .expect("a bar is set against somebody");
-        assert!(
-            self.counts(self.whose) && peers.iter().any(|peer| peer.name == self.whose),
-            "{} isn't there, by whom the bar of `{}` is set",
-            self.whose,
-            self.contest
-        );
-        let ratio =
-            median(ours.rounds.iter().zip(&best.rounds).map(|(ours, theirs)| ours / theirs));
-        let bar = self.ours / self.theirs;
-        // Not the other way round: what is no number doesn't hold.
-        let holds = ratio <= bar;
+        let words = match (self.among, self.theirs) {
+            (Some((words, _)), _) => format!(", {words}"),
+            (None, Some(_)) => String::new(),
+            (None, None) => ", itself".into(),
+        };
+        let (ratio, bar, holds) = match self.theirs {
+            Some((whose, theirs)) => {
+                assert!(
+                    self.counts(whose) && peers.iter().any(|peer| peer.name == whose),
+                    "{whose} isn't there, by whom the bar of `{}` is set",
+                    self.contest
+                );
+                let (ratio, bar) = (ratio(ours, best), self.ours / theirs);
+                // Not the other way round: what is no number doesn't hold.
+                (short(ratio), bar, ratio <= bar)
+            }
+            None => ("-".into(), self.ours, ours.median() <= self.ours),
+        };
         println!(
-            "{}{}\t{:.2}\t{:.2}\t{}\t{ratio:.2}\t{bar:.2}\t{}",
+            "{}{words}\t{:.2}\t{:.2}\t{}\t{ratio}\t{}\t{}",
             self.contest,
-            self.among.map(|(words, _)| format!(", {words}")).unwrap_or_default(),
             ours.median(),
             best.median(),
             best.name,
+            short(bar),
             if holds { "ok" } else { "SHORT" },
         );
         holds
+    }
+}
+
+/// Of the rounds, not of the medians: in a round the machine is the same for both.
+fn ratio(ours: &Subject, theirs: &Subject) -> f64 {
+    median(ours.rounds.iter().zip(&theirs.rounds).map(|(ours, theirs)| ours / theirs))
+}
+
+/// Two digits at the least, of what is small too.
+fn short(number: f64) -> String {
+    match number.abs() < 0.1 && number != 0.0 {
+        true => format!("{number:.4}"),
+        false => format!("{number:.2}"),
     }
 }

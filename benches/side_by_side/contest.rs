@@ -4,15 +4,20 @@ use super::options::Effort;
 
 /// A few subjects that do the same thing, ours first.
 pub(crate) struct Contest<'a> {
-    name: &'static str,
+    figures: Vec<&'static str>,
     subjects: Vec<(&'static str, Round<'a>)>,
     is_exact: bool,
 }
 
-/// Runs one round, and returns what it took.
-type Round<'a> = Box<dyn FnMut() -> f64 + 'a>;
+/// Runs one round, and returns what it took, for each figure.
+type Round<'a> = Box<dyn FnMut() -> Vec<f64> + 'a>;
 
-/// What came of it.
+/// What a round took: a number, or as many as the contest has figures.
+pub(crate) trait Took {
+    fn numbers(self) -> Vec<f64>;
+}
+
+/// What came of one figure.
 pub(crate) struct Outcome {
     pub(crate) name: &'static str,
     pub(crate) subjects: Vec<Subject>,
@@ -24,21 +29,42 @@ pub(crate) struct Subject {
     pub(crate) rounds: Vec<f64>,
 }
 
+impl Took for f64 {
+    fn numbers(self) -> Vec<f64> {
+        vec![self]
+    }
+}
+
+impl<const N: usize> Took for [f64; N] {
+    fn numbers(self) -> Vec<f64> {
+        self.into()
+    }
+}
+
 impl<'a> Contest<'a> {
-    /// `name` tells the unit too.
-    pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, subjects: Vec::new(), is_exact: false }
+    /// `figure` tells the unit too.
+    pub(crate) fn new(figure: &'static str) -> Self {
+        Self::of([figure])
     }
 
-    /// `measure` runs one round and returns what it took, in the contest's unit.
-    pub(crate) fn subject(mut self, name: &'static str, measure: impl FnMut() -> f64 + 'a) -> Self {
+    /// One round tells several figures.
+    pub(crate) fn of(figures: impl Into<Vec<&'static str>>) -> Self {
+        Self { figures: figures.into(), subjects: Vec::new(), is_exact: false }
+    }
+
+    /// `measure` runs one round and returns what it took, in the units of the figures.
+    pub(crate) fn subject<T: Took>(
+        mut self,
+        name: &'static str,
+        measure: impl FnMut() -> T + 'a,
+    ) -> Self {
         self.add(name, measure);
         self
     }
 
     /// As `subject`, where the contest is lent.
-    pub(crate) fn add(&mut self, name: &'static str, measure: impl FnMut() -> f64 + 'a) {
-        self.subjects.push((name, Box::new(measure)));
+    pub(crate) fn add<T: Took>(&mut self, name: &'static str, mut measure: impl FnMut() -> T + 'a) {
+        self.subjects.push((name, Box::new(move || measure().numbers())));
     }
 
     /// Each round gives the same, so that one is enough.
@@ -47,26 +73,32 @@ impl<'a> Contest<'a> {
         self
     }
 
-    pub(crate) fn run(mut self, effort: Effort) -> Outcome {
+    /// What came of it, figure by figure.
+    pub(crate) fn run(mut self, effort: Effort) -> Vec<Outcome> {
         let Effort { least, most, time } = match self.is_exact {
             true => Effort { least: 1, most: 1, time: Duration::ZERO },
             false => effort,
         };
-        let mut subjects: Vec<_> =
-            self.subjects.iter().map(|(name, _)| Subject { name, rounds: Vec::new() }).collect();
+        let subject = |&(name, _): &(_, Round<'_>)| Subject { name, rounds: Vec::new() };
+        let outcome =
+            |&name| Outcome { name, subjects: self.subjects.iter().map(subject).collect() };
+        let mut outcomes: Vec<_> = self.figures.iter().map(outcome).collect();
         let start = Instant::now();
         for round in 0..most {
             if round >= least && start.elapsed() >= time {
                 break;
             }
             // Whoever comes first finds the caches as the last one left them: not always the same one.
-            for turn in 0..subjects.len() {
-                let place = (round + turn) % subjects.len();
+            for turn in 0..self.subjects.len() {
+                let place = (round + turn) % self.subjects.len();
                 let took = (self.subjects[place].1)();
-                subjects[place].rounds.push(took);
+                assert_eq!(took.len(), outcomes.len(), "a number for each figure");
+                for (outcome, took) in outcomes.iter_mut().zip(took) {
+                    outcome.subjects[place].rounds.push(took);
+                }
             }
         }
-        Outcome { name: self.name, subjects }
+        outcomes
     }
 }
 

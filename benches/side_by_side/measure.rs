@@ -12,6 +12,8 @@ const RUNS: u32 = 10_000;
 /// Few enough that hardly ever a thread is interrupted.
 const RUNS_A_THREAD: u32 = 4_000;
 const TRIES: usize = 100;
+const A_WHILE: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_millis(200);
 
 /// Nanoseconds that one run takes, of many in a row. What it returns is dropped within that time.
 pub(crate) fn each<R>(mut run: impl FnMut() -> R) -> impl FnMut() -> f64 {
@@ -49,22 +51,27 @@ pub(crate) fn of_many<S>(
 /// Where the machine is busy, the two may well run one after the other. Such a round tells nothing, and
 /// is run again. Where that is of no avail, what it takes is no number, which is below no bar.
 pub(crate) fn on_two_threads<R>(run: impl Fn() -> R + Sync) -> impl FnMut() -> f64 {
-    move || {
-        let rounds = std::iter::repeat_with(|| try_on_two_threads(&run));
-        rounds.take(TRIES).flatten().next().unwrap_or(f64::NAN)
-    }
+    move || run_on_two_threads(|| &run)
 }
 
-fn try_on_two_threads<R>(run: impl Fn() -> R + Sync) -> Option<f64> {
+/// As [`on_two_threads`], one round, where each thread has something of its own to run: it makes it.
+pub(crate) fn run_on_two_threads<R, F: FnMut() -> R>(make: impl Fn() -> F + Sync) -> f64 {
+    let rounds = std::iter::repeat_with(|| try_on_two_threads(&make));
+    rounds.take(TRIES).flatten().next().unwrap_or(f64::NAN)
+}
+
+fn try_on_two_threads<R, F: FnMut() -> R>(make: impl Fn() -> F + Sync) -> Option<f64> {
     let there = AtomicUsize::new(0);
     let half = || {
+        let run = make();
         there.fetch_add(1, Relaxed);
-        // Not asleep: it would take long to wake up.
-        while there.load(Relaxed) < 2 {
+        let arrived = Instant::now();
+        // Not asleep: it would take long to wake up. Nor for ever: the other may have panicked.
+        while there.load(Relaxed) < 2 && arrived.elapsed() < A_WHILE {
             hint::spin_loop();
         }
         let start = Instant::now();
-        nanos_each(RUNS_A_THREAD, &run);
+        nanos_each(RUNS_A_THREAD, run);
         (start, Instant::now())
     };
     let (one, other) = thread::scope(|scope| {
@@ -78,11 +85,14 @@ fn try_on_two_threads<R>(run: impl Fn() -> R + Sync) -> Option<f64> {
 }
 
 /// Bytes that are requested, and not given back, for each of `n`. What `make` returns is kept; where its
-/// own size is to count, it must be in a box.
+/// own size is to count, it must be in a box. What another thread does for it counts if it is soon.
 pub(crate) fn bytes_each<R>(n: usize, make: impl Fn() -> R) -> impl FnMut() -> f64 {
     move || {
         let mut kept = Vec::with_capacity(n);
-        let ((), requested) = allocator::count(|| kept.extend((0..n).map(|_| make())));
+        let ((), requested) = allocator::count(|| {
+            kept.extend((0..n).map(|_| make()));
+            thread::sleep(SOON);
+        });
         requested.bytes as f64 / n as f64
     }
 }
