@@ -16,7 +16,7 @@ mod side_by_side;
 
 use std::{
     future::{Future, pending},
-    hint,
+    hint::{self, black_box},
     ops::Range,
     process::ExitCode,
     task::Context,
@@ -177,19 +177,24 @@ fn two_threads<T: Timeouts>() -> impl FnMut() -> f64 {
 /// one second to ten. Microseconds for each, of this thread and of those that the crate has, and how often
 /// a thread was woken for a thousand.
 ///
-/// In between, this thread does something else. So what it takes is told by the clock, to which the kernel
-/// adds how long the others were on a processor.
+/// In between, this thread does something else. So what it takes is told by the clock, less what the same
+/// takes without a timeout; the kernel adds how long the others were on a processor.
 fn at_a_rate<T: Timeouts>() -> impl FnMut() -> [f64; 2] {
     const N: u32 = 20_000;
     const UNDER_WAY: usize = 1_000;
     let seconds = Duration::from_secs;
     move || {
-        let make = move |place| T::timeout(late_answer(), spread(place, seconds(1)..seconds(10)));
-        let mut in_flight = InFlight::new(UNDER_WAY, make);
+        let after = |place| black_box(spread(place, seconds(1)..seconds(10)));
+        let mut bare = InFlight::new(UNDER_WAY, |place| {
+            after(place);
+            late_answer()
+        });
+        let bare = one_by_one(N / 4, || bare.next());
+        let mut in_flight =
+            InFlight::new(UNDER_WAY, |place| T::timeout(late_answer(), after(place)));
         settle::<T>(UNDER_WAY);
-        let clock = one_by_one(N / 10, || ());
         let mut caller = 0.0;
-        let threads = taken(|| caller = one_by_one(N, || in_flight.next()) - clock);
+        let threads = taken(|| caller = one_by_one(N, || in_flight.next()) - bare);
         drop(in_flight);
         settle::<T>(UNDER_WAY);
         let each = |taken| taken / f64::from(N);
@@ -201,8 +206,8 @@ fn at_a_rate<T: Timeouts>() -> impl FnMut() -> [f64; 2] {
 /// Microseconds that this thread takes for each of `n` runs, of which one comes each 20 us.
 fn one_by_one(n: u32, mut run: impl FnMut()) -> f64 {
     const EACH: Duration = Duration::from_micros(20);
-    // What takes longer isn't done by this thread: it was another one's turn.
-    const TURN: Duration = Duration::from_millis(1);
+    // No timeout takes longer, of whatever crate: it was another process's turn.
+    const TURN: Duration = Duration::from_micros(200);
     let mut took = Vec::with_capacity(n as usize);
     for _ in 0..n {
         let start = Instant::now();
