@@ -59,7 +59,15 @@ use crate::{
 pub struct Timeout<O> {
     #[pin]
     op: O,
-    end: End,
+    /// In nanoseconds. With its kind in a place of its own there is room for more beside that.
+    end: u64,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    After,
+    At,
 }
 
 /// What a [`Timeout`] keeps while it runs: its deadline and its alarm.
@@ -90,12 +98,29 @@ enum Stage {
 }
 
 impl<O> Timeout<O> {
+    #[inline]
     pub(crate) const fn after(op: O, after: Duration) -> Self {
-        Self { op, end: End::After(after) }
+        Self::new(op, End::after(after))
     }
 
     pub(crate) const fn at(op: O, at: Instant) -> Self {
-        Self { op, end: End::At(at) }
+        Self::new(op, End::At(at))
+    }
+
+    const fn new(op: O, end: End) -> Self {
+        match end {
+            End::After(nanos) => Self { op, end: nanos, kind: Kind::After },
+            End::At(at) => Self { op, end: at.as_nanos(), kind: Kind::At },
+        }
+    }
+}
+
+impl Kind {
+    const fn of(self, end: u64) -> End {
+        match self {
+            Self::After => End::After(end),
+            Self::At => End::At(Instant::from_nanos(end)),
+        }
     }
 }
 
@@ -110,7 +135,7 @@ impl<S: Default> Default for TimeoutState<S> {
 impl End {
     fn reason(self) -> AbortReason {
         match self {
-            Self::After(after) => AbortReason::TimedOut { after },
+            Self::After(nanos) => AbortReason::TimedOut { after: Duration::from_nanos(nanos) },
             Self::At(at) => AbortReason::DeadlinePassed { at },
         }
     }
@@ -140,6 +165,7 @@ fn place(aborted: Aborted, deadline: &Deadline, position: Position, lent: &Lent<
 
 impl Run {
     /// Ready, with the reason, when time has run out.
+    #[inline]
     fn poll_clock(&mut self, end: End, cx: &Context<'_>, lent: &Lent<'_>) -> Poll<AbortReason> {
         match (&mut *self.stage, self.deadline.fixed()) {
             (Stage::Waiting(alarm), Some(at)) => {
@@ -160,12 +186,16 @@ impl Run {
             *self.stage = Stage::Needless;
             return Poll::Pending;
         }
-        let alarm = if now < at { Alarm::set(timer, at, cx) } else { None };
-        if alarm.is_none() {
-            return Poll::Ready(end.reason());
+        if now < at {
+            *self.stage = Stage::Waiting(None);
+            if let Stage::Waiting(alarm) = &mut *self.stage {
+                Alarm::set(alarm, timer, at, cx);
+                if alarm.is_some() {
+                    return Poll::Pending;
+                }
+            }
         }
-        *self.stage = Stage::Waiting(alarm);
-        Poll::Pending
+        Poll::Ready(end.reason())
     }
 
     /// Makes it as new.
@@ -209,17 +239,18 @@ impl<O: Operation> Timeout<O> {
         lent: &Lent<'_>,
     ) -> Poll<Aborted> {
         let (this, state) = (self.project(), state.project());
+        let end = this.kind.of(*this.end);
         let aborted = match &*state.run.stage {
             Stage::Ending(aborted) => aborted.clone(),
             _ => {
-                let reason = ready!(state.run.poll_clock(*this.end, cx, lent));
+                let reason = ready!(state.run.poll_clock(end, cx, lent));
                 let origin = this.op.name().or_else(|| lent.name()).cloned();
-                Aborted::of(reason, origin, this.end.position())
+                Aborted::of(reason, origin, end.position())
             }
         };
         state.run.leave_stage();
         *state.run.stage = Stage::Ending(aborted.clone());
-        let below = lent.with(Link::Deadline(&state.run.deadline, *this.end));
+        let below = lent.with(Link::Deadline(&state.run.deadline, end));
         ready!(this.op.poll_abort(state.inner, cx, &below, &aborted));
         state.run.clear();
         Poll::Ready(aborted)
@@ -238,8 +269,9 @@ impl<O: Operation> Operation for Timeout<O> {
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
         let (this, parts) = (self.as_mut().project(), state.as_mut().project());
+        let end = this.kind.of(*this.end);
         if !matches!(*parts.run.stage, Stage::Ending(_)) {
-            let below = lent.with(Link::Deadline(&parts.run.deadline, *this.end));
+            let below = lent.with(Link::Deadline(&parts.run.deadline, end));
             // Taken apart, or the value would be copied with what an error takes around it.
             match this.op.poll(parts.inner, cx, &below) {
                 Poll::Ready(Ok(value)) => {
@@ -247,7 +279,7 @@ impl<O: Operation> Operation for Timeout<O> {
                     return Poll::Ready(Ok(value));
                 }
                 Poll::Ready(Err(aborted)) => {
-                    let placed = place(aborted, &parts.run.deadline, this.end.position(), lent);
+                    let placed = place(aborted, &parts.run.deadline, end.position(), lent);
                     parts.run.clear();
                     return Poll::Ready(Err(placed));
                 }
@@ -268,7 +300,7 @@ impl<O: Operation> Operation for Timeout<O> {
         aborted: &Aborted,
     ) -> Poll<()> {
         let (this, state) = (self.project(), state.project());
-        let below = lent.with(Link::Deadline(&state.run.deadline, *this.end));
+        let below = lent.with(Link::Deadline(&state.run.deadline, this.kind.of(*this.end)));
         let aborted = match &*state.run.stage {
             Stage::Ending(own) => own,
             _ => aborted,

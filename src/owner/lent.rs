@@ -33,8 +33,17 @@ pub(crate) enum Link<'a> {
 /// When a deadline is, as it was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
-    After(Duration),
+    /// So many nanoseconds on.
+    After(u64),
     At(Instant),
+}
+
+impl End {
+    /// What is longer than 584 years never comes, so that its exact length is never told.
+    #[inline]
+    pub(crate) const fn after(after: Duration) -> Self {
+        Self::After(Instant::START.saturating_add(after).as_nanos())
+    }
 }
 
 /// A deadline that is fixed by the first who asks.
@@ -54,7 +63,7 @@ impl Deadline {
     pub(crate) fn fix(&self, end: End, now: impl FnOnce() -> Instant) -> Instant {
         if self.0.get() == Self::OPEN {
             self.move_to(match end {
-                End::After(after) => now() + after,
+                End::After(nanos) => now().saturating_add_nanos(nanos),
                 End::At(at) => at,
             });
         }
@@ -158,6 +167,7 @@ impl<'a> Lent<'a> {
         self.is_aborted() || self.has_deadline() && has_passed().unwrap_or(false)
     }
 
+    #[inline]
     fn has_deadline(&self) -> bool {
         self.links().any(|link| matches!(link, Link::Deadline(..)))
     }
@@ -175,7 +185,13 @@ impl<'a> Lent<'a> {
     }
 
     /// The earliest deadline above, and whose it is. Of two that are the same, the outer one.
+    #[inline]
     pub(crate) fn limit_since(&self, now: Option<Instant>) -> Option<TimeLimit<'a>> {
+        // Asked at each first `Pending`, and mostly there is none.
+        if self.has_deadline() { self.find_limit(now) } else { None }
+    }
+
+    fn find_limit(&self, now: Option<Instant>) -> Option<TimeLimit<'a>> {
         let timer = self.timer()?;
         let mut now = now;
         let mut earliest: Option<TimeLimit<'a>> = None;
@@ -205,6 +221,7 @@ impl<'a> Lent<'a> {
     }
 
     /// The nearest timer above; with `std`, the process's own where none was given.
+    #[inline]
     #[must_use]
     pub fn timer(&self) -> Option<&'a TimerHandle> {
         let given = self.links().find_map(|link| match link {

@@ -55,19 +55,22 @@ pub(crate) struct TaskId {
 const ASKED_MOST: u8 = 64;
 
 impl Alarm {
-    /// Sets an alarm for the task, unless its time has come meanwhile.
-    pub(crate) fn set(timer: &TimerHandle, at: Instant, cx: &Context<'_>) -> Option<Self> {
+    /// Sets an alarm for the task where there is none, unless its time has come meanwhile. In place: to move it
+    /// would cost as much as the rest.
+    #[inline]
+    pub(crate) fn set(this: &mut Option<Self>, timer: &TimerHandle, at: Instant, cx: &Context<'_>) {
         let waker = cx.waker().clone();
         #[cfg(feature = "std")]
         if timer.is_system() {
             // Of the clone, which is the one that is kept: it may be told from what it was cloned from.
             let task = TaskId::of(&waker);
-            let Armed { shard, number } = SystemTimer::get().arm(at, waker).ok()?;
-            return Some(Self::OnWheel { shard, asked: 0, number, task });
+            if let Ok(Armed { shard, number }) = SystemTimer::get().arm(at, waker) {
+                *this = Some(Self::OnWheel { shard, asked: 0, number, task });
+            }
+            return;
         }
-        let set =
-            Set { id: timer.timer().wake_at(at, waker.clone()), timer: timer.clone(), task: waker };
-        Some(Self::OnTimer(set.into()))
+        let id = timer.timer().wake_at(at, waker.clone());
+        *this = Some(Self::OnTimer(Set { timer: timer.clone(), id, task: waker }.into()));
     }
 
     /// Ready when its time has come: there is none then anymore. Until then it wakes the task that asked last.
@@ -99,7 +102,7 @@ impl Alarm {
         }
         if !alarm.wakes(cx.waker()) {
             Self::cancel(this, at);
-            *this = Self::set(&timer, at, cx);
+            Self::set(this, &timer, at, cx);
         }
         if this.is_some() { Poll::Pending } else { Poll::Ready(()) }
     }

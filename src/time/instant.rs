@@ -85,13 +85,16 @@ impl Instant {
     /// assert_eq!(Instant::START.saturating_add(Duration::MAX), Instant::NEVER);
     /// ```
     #[must_use]
+    #[inline]
     pub const fn saturating_add(self, after: Duration) -> Self {
-        let nanos = after.as_nanos();
-        if nanos > u64::MAX as u128 {
-            Self::NEVER
-        } else {
-            Self(self.0.saturating_add(nanos as u64))
-        }
+        // In 64 bits: it is in the way of each timeout.
+        let nanos = after.as_secs().saturating_mul(1_000_000_000);
+        self.saturating_add_nanos(nanos.saturating_add(after.subsec_nanos() as u64))
+    }
+
+    #[inline]
+    pub(crate) const fn saturating_add_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
     }
 }
 
@@ -99,6 +102,7 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
 
+    #[inline]
     fn add(self, after: Duration) -> Self {
         self.saturating_add(after)
     }

@@ -69,7 +69,7 @@ impl Future for Sleep {
         let waits = match alarm {
             Some(_) => Alarm::poll(alarm, *at, cx).is_pending(),
             None if timer.now() < *at => {
-                *alarm = Alarm::set(timer, *at, cx);
+                Alarm::set(alarm, timer, *at, cx);
                 alarm.is_some()
             }
             None => false,

@@ -181,7 +181,11 @@ impl TimerHandle {
     #[must_use]
     #[inline]
     pub fn now(&self) -> Instant {
-        self.timer().now()
+        match &self.0 {
+            #[cfg(feature = "std")]
+            Kind::System => super::system::SystemTimer::get().now(),
+            _ => self.timer().now(),
+        }
     }
 
     /// A future that is ready when `after` has passed from now.

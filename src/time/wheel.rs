@@ -25,14 +25,15 @@ mod nodes;
 mod tests;
 
 use alloc::{boxed::Box, vec, vec::Vec};
-use core::{mem, task::Waker};
+use core::task::Waker;
 
-use nodes::{NONE, Node, Nodes, When};
+use nodes::{Links, NONE, Node, Nodes, When};
 
 /// Enough for ticks of 48 bits, where those of 584 years of milliseconds have 45.
 const LEVELS: usize = 8;
 const SLOT_BITS: u32 = 6;
 const SLOTS: usize = 1 << SLOT_BITS;
+const BUCKETS: usize = LEVELS * SLOTS;
 
 #[derive(Debug)]
 pub(super) struct Wheel {
@@ -43,14 +44,9 @@ pub(super) struct Wheel {
     /// The bucket that is being dealt out, and the first tick of its block.
     dealing: Option<(Place, u64)>,
     nodes: Nodes,
-    levels: Box<[Level]>,
-}
-
-#[derive(Clone, Debug)]
-struct Level {
-    /// A bit for each bucket.
-    occupied: u64,
-    buckets: [Bucket; SLOTS],
+    /// A bit for each bucket, level by level.
+    occupied: [u64; LEVELS],
+    buckets: Box<[Bucket; BUCKETS]>,
 }
 
 /// A list of nodes, linked both ways.
@@ -60,52 +56,54 @@ struct Bucket {
     last: u32,
 }
 
-/// The bucket of one block of ticks.
+/// The place of a bucket: its level, and its slot there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    level: usize,
-    slot: usize,
-}
+struct Place(u16);
 
 impl Place {
-    /// How many bits tell a bucket from the others.
-    const BITS: u32 = 9;
+    /// How many bits it has.
+    const BITS: u32 = BUCKETS.ilog2();
 
-    const fn to_bits(self) -> u64 {
-        (self.level << SLOT_BITS | self.slot) as u64
-    }
-
-    const fn from_bits(bits: u64) -> Self {
-        Self { level: (bits >> SLOT_BITS) as usize % LEVELS, slot: bits as usize % SLOTS }
+    const fn new(level: usize, slot: u64) -> Self {
+        Self((level << SLOT_BITS) as u16 | slot as u16)
     }
 
     /// Of `tick`, as seen from `base`.
+    #[inline]
     const fn of(tick: u64, base: u64) -> Self {
-        let parts = (tick ^ base) | 1;
-        let level = (parts.ilog2() / SLOT_BITS) as usize;
-        Self { level, slot: slot_of(tick, level) }
+        let level = ((tick ^ base) | 1).ilog2() / SLOT_BITS;
+        Self::new(level as usize, tick >> (level * SLOT_BITS) & (SLOTS as u64 - 1))
     }
 
-    /// The first tick of the block.
+    const fn level(self) -> usize {
+        self.index() >> SLOT_BITS
+    }
+
+    /// Its place among all buckets. There are as many as it can count.
+    const fn index(self) -> usize {
+        self.0 as usize % BUCKETS
+    }
+
+    const fn bit(self) -> u64 {
+        1 << (self.0 as usize % SLOTS)
+    }
+
+    /// The first tick of the block, as seen from `base`.
     const fn begin(self, base: u64) -> u64 {
-        let shift = self.level as u32 * SLOT_BITS;
+        let shift = self.level() as u32 * SLOT_BITS;
         // No tick has as many bits as would be shifted out.
         let above = base >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
-        above | (self.slot as u64) << shift
+        above | (self.0 as u64 % SLOTS as u64) << shift
     }
-}
-
-const fn slot_of(tick: u64, level: usize) -> usize {
-    (tick >> (level as u32 * SLOT_BITS)) as usize % SLOTS
 }
 
 impl Wheel {
     pub(super) fn new() -> Self {
-        const EMPTY: Bucket = Bucket { first: NONE, last: NONE };
-        let level = Level { occupied: 0, buckets: [EMPTY; SLOTS] };
-        // Made where they are going to lie: together they are more than some stacks have room for.
-        let levels = vec![level; LEVELS].into();
-        Self { open: 0, base: 0, dealing: None, nodes: Nodes::new(), levels }
+        // Made where they are going to lie: they are more than some stacks have room for.
+        let buckets = vec![Bucket { first: NONE, last: NONE }; BUCKETS].into_boxed_slice();
+        let buckets = buckets.try_into().expect("there are as many");
+        let (nodes, occupied) = (Nodes::new(), [0; LEVELS]);
+        Self { open: 0, base: 0, dealing: None, nodes, occupied, buckets }
     }
 
     /// Sets an alarm, which is known by its tick and by the number that is returned. Hands the waker back
@@ -118,39 +116,43 @@ impl Wheel {
         if tick < self.open {
             return Err(waker);
         }
-        let number = self.nodes.insert(waker);
-        self.append(number, tick, self.base);
+        let place = Place::of(tick, self.base);
+        let last = self.buckets[place.index()].last;
+        let number = self.nodes.insert(waker, When::new(tick, place), last);
+        self.link(place, last, number);
         Ok(number)
     }
 
     /// Takes an alarm out that has not rung, and hands its waker back, to be dropped elsewhere.
     #[inline]
     pub(super) fn remove(&mut self, tick: u64, number: u32) -> Option<Waker> {
-        if !self.nodes.is_set(number, tick) {
-            return None;
-        }
-        self.unlink(number);
-        self.nodes.remove(number)
+        let (waker, links) = self.nodes.remove(number, tick)?;
+        self.unlink(&links);
+        Some(waker)
     }
 
     /// Does what is to be done up to tick `to`, and that too: takes out what is due, tick by tick, and
-    /// of one tick in the order in which it was set. It stops after `most` steps, so that nobody
-    /// is kept waiting for long, and tells whether it is through.
+    /// of one tick in the order in which it was set. It stops when it has moved `most` alarms, so that
+    /// nobody is kept waiting for long, and tells whether it is through.
     pub(super) fn advance(&mut self, to: u64, most: usize, due: &mut Vec<Waker>) -> bool {
-        for _ in 0..most {
+        let mut left = most;
+        while left > 0 {
             if let Some((from, begin)) = self.dealing {
-                self.deal(from, begin);
+                self.deal(from, begin, &mut left);
                 continue;
             }
             match self.next_place() {
-                Some((Place { level: 0, slot }, tick)) if tick <= to => {
+                Some((place, tick)) if place.level() == 0 && tick <= to => {
                     (self.open, self.base) = (tick, tick);
-                    let number = self.levels[0].buckets[slot].first;
-                    self.unlink(number);
-                    due.extend(self.nodes.remove(number));
+                    while left > 0 {
+                        let first = self.buckets[place.index()].first;
+                        let Some(waker) = self.remove(tick, first) else { break };
+                        due.push(waker);
+                        left -= 1;
+                    }
                 }
                 // Also what begins right after: nothing is to be set below it before it is dealt out.
-                Some((place, begin)) if place.level > 0 && begin <= to + 1 => {
+                Some((place, begin)) if place.level() > 0 && begin <= to + 1 => {
                     self.open = begin;
                     self.dealing = Some((place, begin));
                 }
@@ -164,17 +166,26 @@ impl Wheel {
         false
     }
 
-    /// Moves the first alarm of a bucket to where it lies as seen from the begin of its block, and goes there
-    /// when it was the last one. What is set meanwhile still comes to the end of the bucket.
-    fn deal(&mut self, from: Place, begin: u64) {
-        let number = self.levels[from.level].buckets[from.slot].first;
-        if number == NONE {
-            self.base = begin;
-            self.dealing = None;
-            return;
+    /// Moves the alarms of a bucket to where they lie as seen from the begin of its block, and goes there when
+    /// that was the last one. What is set meanwhile still comes to the end of the bucket.
+    fn deal(&mut self, from: Place, begin: u64, left: &mut usize) {
+        while *left > 0 {
+            let number = self.buckets[from.index()].first;
+            if number == NONE {
+                self.base = begin;
+                self.dealing = None;
+                return;
+            }
+            let Node { when, next, .. } = self.nodes[number];
+            self.unlink(&Links { place: from, prev: NONE, next });
+            let tick = when.tick();
+            let place = Place::of(tick, begin);
+            let last = self.buckets[place.index()].last;
+            let node = &mut self.nodes[number];
+            (node.when, node.prev, node.next) = (When::new(tick, place), last, NONE);
+            self.link(place, last, number);
+            *left -= 1;
         }
-        self.unlink(number);
-        self.append(number, self.nodes[number].when.tick(), begin);
     }
 
     /// The first tick at which there is something to do, though it may be only to deal alarms out.
@@ -183,47 +194,41 @@ impl Wheel {
     }
 
     fn next_place(&self) -> Option<(Place, u64)> {
-        let occupied = self.levels.iter().enumerate().filter(|(_, level)| level.occupied != 0);
-        let first = occupied.map(|(level, Level { occupied, .. })| {
-            let place = Place { level, slot: occupied.trailing_zeros() as usize };
+        let occupied = self.occupied.iter().enumerate().filter(|(_, slots)| **slots != 0);
+        let first = occupied.map(|(level, slots)| {
+            let place = Place::new(level, slots.trailing_zeros().into());
             (place, place.begin(self.base))
         });
         first.min_by_key(|&(_, begin)| begin)
     }
 
-    fn append(&mut self, number: u32, tick: u64, base: u64) {
-        let place = Place::of(tick, base);
-        let level = &mut self.levels[place.level];
-        let bucket = &mut level.buckets[place.slot];
-        let last = mem::replace(&mut bucket.last, number);
+    /// Puts a node last into its bucket, after `last`.
+    #[inline]
+    fn link(&mut self, place: Place, last: u32, number: u32) {
+        let bucket = &mut self.buckets[place.index()];
+        bucket.last = number;
         if last == NONE {
             bucket.first = number;
-            level.occupied |= 1 << place.slot;
+            self.occupied[place.level()] |= place.bit();
         } else {
             self.nodes[last].next = number;
         }
-        let node = &mut self.nodes[number];
-        node.when = When::new(tick, place);
-        (node.prev, node.next) = (last, NONE);
     }
 
-    fn unlink(&mut self, number: u32) {
-        let Node { when, prev, next, .. } = self.nodes[number];
-        let Place { level, slot } = when.place();
-        let level = &mut self.levels[level];
-        let bucket = &mut level.buckets[slot];
-        if prev == NONE {
-            bucket.first = next;
-        } else {
-            self.nodes[prev].next = next;
+    /// Closes the gap that a node leaves in its bucket.
+    #[inline]
+    fn unlink(&mut self, &Links { place, prev, next }: &Links) {
+        let bucket = &mut self.buckets[place.index()];
+        match prev {
+            NONE => bucket.first = next,
+            _ => self.nodes[prev].next = next,
         }
-        if next == NONE {
-            bucket.last = prev;
-        } else {
-            self.nodes[next].prev = prev;
+        match next {
+            NONE => bucket.last = prev,
+            _ => self.nodes[next].prev = prev,
         }
-        if bucket.first == NONE {
-            level.occupied &= !(1 << slot);
+        if prev == NONE && next == NONE {
+            self.occupied[place.level()] &= !place.bit();
         }
     }
 }

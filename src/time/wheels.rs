@@ -92,7 +92,8 @@ struct Tower<B> {
 
 /// The first tick at which `at` has been reached.
 const fn tick_of(at: Instant) -> u64 {
-    at.as_nanos().div_ceil(TICK)
+    // Not by `div_ceil`, which looks at what is left over.
+    at.as_nanos().saturating_add(TICK - 1) / TICK
 }
 
 impl<C: Clock, B: Bell> Wheels<C, B> {

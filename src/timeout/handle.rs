@@ -227,7 +227,7 @@ impl HandleRun {
     }
 
     const fn end(&self) -> End {
-        End::After(self.after)
+        End::after(self.after)
     }
 }
 

@@ -13,32 +13,30 @@ pub(super) const NONE: u32 = u32::MAX;
 /// So many nodes are allocated at a time, and given back when the last of them is vacant.
 const CHUNK: usize = 128;
 
-/// With so many chunks the list of them is given back, too, when the last node is vacant.
-const MANY: usize = 64;
+/// A list of more chunks than that is given back, too, when the last node of all is vacant.
+const FEW: usize = 64;
 
 /// Where alarms are kept: places known by a number, used again when they are vacant. None ever moves.
 ///
-/// One chunk is kept that has vacant nodes only, lest what comes and goes where another one begins
-/// allocates each time.
+/// A chunk that has vacant nodes only is kept if it is the next to be used, lest what comes and goes where
+/// another one begins allocates each time.
 #[derive(Debug)]
 pub(super) struct Nodes {
     chunks: Vec<Chunk>,
-    /// The first of the chunks that have a vacant node.
+    /// The first of the chunks that have a vacant node, linked both ways.
     roomy: u32,
-    /// The first of the chunks that have been given back.
-    absent: u32,
-    /// How many chunks have vacant nodes only.
-    empty: usize,
+    /// No chunk before this one has been given back.
+    present: usize,
     taken: usize,
 }
 
 #[derive(Debug)]
 struct Chunk {
+    /// `None` where it has been given back.
     nodes: Option<Box<[Node; CHUNK]>>,
     taken: u32,
     /// The first of its vacant nodes, within the chunk. They are linked by their `next`.
     vacant: u32,
-    /// Among the chunks that have a vacant node, or, by `next` alone, that have been given back.
     prev: u32,
     next: u32,
 }
@@ -53,6 +51,13 @@ pub(super) struct Node {
     pub(super) next: u32,
 }
 
+/// The bucket of an alarm, and its neighbours there.
+pub(super) struct Links {
+    pub(super) place: Place,
+    pub(super) prev: u32,
+    pub(super) next: u32,
+}
+
 /// A tick, and the bucket in which it lies, in one word.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct When(u64);
@@ -61,7 +66,7 @@ impl When {
     const NEVER: Self = Self(u64::MAX);
 
     pub(super) const fn new(tick: u64, place: Place) -> Self {
-        Self(tick << Place::BITS | place.to_bits())
+        Self(tick << Place::BITS | place.0 as u64)
     }
 
     pub(super) const fn tick(self) -> u64 {
@@ -69,7 +74,7 @@ impl When {
     }
 
     pub(super) const fn place(self) -> Place {
-        Place::from_bits(self.0)
+        Place((self.0 % (1 << Place::BITS)) as u16)
     }
 }
 
@@ -83,115 +88,122 @@ const fn offset_of(number: u32) -> usize {
 
 impl Nodes {
     pub(super) const fn new() -> Self {
-        Self { chunks: Vec::new(), roomy: NONE, absent: NONE, empty: 0, taken: 0 }
+        Self { chunks: Vec::new(), roomy: NONE, present: 0, taken: 0 }
     }
 
-    /// Keeps a waker. In which bucket it lies is still to be said.
+    /// Keeps an alarm, and returns its number. Its neighbours are still to be told.
     ///
     /// # Panics
     ///
     /// Where four billion are kept already, in 128 gibibytes.
     #[inline]
-    pub(super) fn insert(&mut self, waker: Waker) -> u32 {
-        if self.roomy == NONE {
-            self.add_chunk();
-        }
-        let number = self.roomy;
+    pub(super) fn insert(&mut self, waker: Waker, when: When, prev: u32) -> u32 {
+        let number = match self.roomy {
+            NONE => self.add_chunk(),
+            number => number,
+        };
         let chunk = &mut self.chunks[number as usize];
         let nodes = chunk.nodes.as_mut().expect("what is roomy has nodes");
         let offset = chunk.vacant;
         let node = &mut nodes[offset_of(offset)];
-        chunk.vacant = node.next;
-        node.waker = Some(waker);
-        self.empty -= usize::from(chunk.taken == 0);
-        self.taken += 1;
+        chunk.vacant = mem::replace(&mut node.next, NONE);
+        (node.waker, node.when, node.prev) = (Some(waker), when, prev);
         chunk.taken += 1;
+        self.taken += 1;
         if chunk.vacant == NONE {
             self.unlink(number);
         }
         number * CHUNK as u32 + offset
     }
 
-    /// Hands back what is kept by that number, which must be taken.
+    /// Takes an alarm out, if that number is kept for `tick`, and tells where it was linked in.
     #[inline]
-    pub(super) fn remove(&mut self, number: u32) -> Option<Waker> {
-        let chunk_number = chunk_of(number);
-        let chunk = &mut self.chunks[chunk_number as usize];
-        let node = &mut chunk.nodes.as_mut()?[offset_of(number)];
+    pub(super) fn remove(&mut self, number: u32, tick: u64) -> Option<(Waker, Links)> {
+        let (number, offset) = (chunk_of(number), offset_of(number));
+        let chunk = self.chunks.get_mut(number as usize)?;
+        let node = &mut chunk.nodes.as_mut()?[offset];
+        if node.when.tick() != tick {
+            return None;
+        }
+        let links = Links { place: node.when.place(), prev: node.prev, next: node.next };
         let waker = node.waker.take()?;
-        let was_full = chunk.vacant == NONE;
         (node.when, node.next) = (When::NEVER, chunk.vacant);
-        chunk.vacant = offset_of(number) as u32;
+        let was_full = mem::replace(&mut chunk.vacant, offset as u32) == NONE;
         chunk.taken -= 1;
-        self.taken -= 1;
         let is_empty = chunk.taken == 0;
+        self.taken -= 1;
         if was_full {
-            self.link(chunk_number);
+            self.link(number);
         }
         if is_empty {
-            self.emptied(chunk_number);
+            self.tidy(number);
         }
-        Some(waker)
-    }
-
-    /// Whether an alarm of that number is set for `tick`.
-    #[inline]
-    pub(super) fn is_set(&self, number: u32, tick: u64) -> bool {
-        let chunk = self.chunks.get(chunk_of(number) as usize);
-        let node = chunk.and_then(|chunk| Some(&chunk.nodes.as_ref()?[offset_of(number)]));
-        node.is_some_and(|node| node.when.tick() == tick)
+        Some((waker, links))
     }
 
     #[cold]
-    fn add_chunk(&mut self) {
+    fn add_chunk(&mut self) -> u32 {
         const VACANT: Node = Node { waker: None, when: When::NEVER, prev: NONE, next: NONE };
         let mut nodes = Box::new([VACANT; CHUNK]);
         for (next, node) in (1..CHUNK as u32).zip(&mut *nodes) {
             node.next = next;
         }
         let chunk = Chunk { nodes: Some(nodes), taken: 0, vacant: 0, prev: NONE, next: NONE };
-        let number = match self.absent {
-            NONE => {
-                let number = self.chunks.len() as u32;
+        let is_absent = |chunk: &Chunk| chunk.nodes.is_none();
+        let absent = self.chunks.iter().skip(self.present).position(is_absent);
+        self.present = absent.map_or(self.chunks.len(), |after| self.present + after);
+        let number = self.present as u32;
+        match self.chunks.get_mut(self.present) {
+            Some(absent) => *absent = chunk,
+            None => {
                 assert!(number < chunk_of(NONE), "a wheel has room for four billion alarms");
                 self.chunks.push(chunk);
-                number
             }
-            number => {
-                let absent = mem::replace(&mut self.chunks[number as usize], chunk);
-                self.absent = absent.next;
-                number
-            }
-        };
-        self.empty += 1;
+        }
         self.link(number);
+        number
     }
 
-    fn emptied(&mut self, number: u32) {
-        if self.taken == 0 && self.chunks.len() >= MANY {
+    /// Sees whether a chunk that has vacant nodes only, or all of them, can be given back.
+    #[inline]
+    fn tidy(&mut self, number: u32) {
+        if self.taken == 0 && self.chunks.len() > FEW {
             *self = Self::new();
-            return;
+        } else if number != self.roomy {
+            self.give_back(number);
         }
-        if self.empty == 0 {
-            self.empty = 1;
-            return;
-        }
-        self.unlink(number);
-        let chunk = &mut self.chunks[number as usize];
-        chunk.nodes = None;
-        chunk.next = mem::replace(&mut self.absent, number);
     }
 
-    /// Puts a chunk first among those that have a vacant node.
+    #[cold]
+    fn give_back(&mut self, number: u32) {
+        self.unlink(number);
+        self.chunks[number as usize].nodes = None;
+        while self.chunks.last().is_some_and(|last| last.nodes.is_none()) {
+            self.chunks.pop();
+        }
+        if self.chunks.len() < self.chunks.capacity() / 4 {
+            self.chunks.shrink_to(2 * self.chunks.len());
+        }
+        self.present = self.present.min(number as usize).min(self.chunks.len());
+    }
+
+    /// Puts a chunk first among those that have a vacant node, before one that may have no others: that is
+    /// given back.
+    #[cold]
     fn link(&mut self, number: u32) {
         let next = mem::replace(&mut self.roomy, number);
         let chunk = &mut self.chunks[number as usize];
         (chunk.prev, chunk.next) = (NONE, next);
         if next != NONE {
-            self.chunks[next as usize].prev = number;
+            let next_chunk = &mut self.chunks[next as usize];
+            next_chunk.prev = number;
+            if next_chunk.taken == 0 {
+                self.give_back(next);
+            }
         }
     }
 
+    #[cold]
     fn unlink(&mut self, number: u32) {
         let Chunk { prev, next, .. } = self.chunks[number as usize];
         match prev {
