@@ -19,6 +19,7 @@ use std::{
     hint::{self, black_box},
     ops::Range,
     process::ExitCode,
+    rc::Rc,
     task::Context,
     time::{Duration, Instant},
 };
@@ -123,14 +124,20 @@ fn ready<T: Timeouts>() -> impl FnMut() -> f64 {
 /// Around a future that has to wait: made, polled, polled again when that is ready, and dropped. Beside
 /// `n` others, of which the first is earlier, and of many about half.
 fn pending_beside<T: Timeouts>(n: usize) -> impl FnMut() -> f64 {
-    let run = pending_once(|| T::timeout(late_answer(), LONG));
+    let run = Rc::new(pending_once(|| T::timeout(late_answer(), LONG)));
+    let warm_up = run.clone();
     of_many(
         RUNS,
-        move || live::<T>(n, LIVE),
+        move || {
+            let live = live::<T>(n, LIVE);
+            // It has slept, and the caches are cold.
+            (0..RUNS / 10).for_each(|_| warm_up());
+            live
+        },
         move |_| (0..RUNS).for_each(|_| run()),
         move |live| {
             drop(live);
-            settle::<T>(n);
+            settle::<T>(n + 2 * RUNS);
         },
     )
 }
