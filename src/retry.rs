@@ -49,7 +49,8 @@
 //!
 //! A back-off that would end at the owner's deadline or after it is not begun: the retry ends at once, with
 //! the last error, or with [`AbortReason::DeadlinePassed`] and the last attempt's timeout as its
-//! cause. A back-off of zero touches no timer.
+//! cause. A back-off of zero touches no timer; any other one, where there is none, ends the retry with
+//! [`AbortReason::NoTimer`], not with the error, which would hide that it never tries again.
 
 mod backoff;
 mod chance;
@@ -244,7 +245,7 @@ where
                 Err(reason) => {
                     *state.run = Run::default();
                     let origin = this.op.name().or_else(|| lent.name()).cloned();
-                    return Poll::Ready(too_late(outcome, reason, origin));
+                    return Poll::Ready(no_more(outcome, reason, origin));
                 }
             }
             state.run.failed = attempt;
@@ -311,13 +312,20 @@ fn sleep_for(delay: Duration, lent: &Lent<'_>) -> Result<Option<Sleep>, AbortRea
     }
 }
 
-/// The end of a retry whose next attempt could not be made: its own error, if it has one.
-fn too_late<T, E>(
+/// The end of a retry whose next attempt could not be made: its own error, if it has one. But that there
+/// is no timer is told in any case, for the retry will never do what it is there for.
+fn no_more<T, E>(
     outcome: Outcome<T, E>,
     reason: AbortReason,
     origin: Option<Name>,
 ) -> Outcome<T, E> {
-    outcome.map_err(|cause| Aborted::of(reason, origin, Position::Above).because(cause))
+    let has_timer = !matches!(reason, AbortReason::NoTimer);
+    let ended = Aborted::of(reason, origin, Position::Above);
+    match outcome {
+        Ok(own) if has_timer => Ok(own),
+        Ok(_) => Err(ended),
+        Err(cause) => Err(ended.because(cause)),
+    }
 }
 
 impl<O: fmt::Debug, P: fmt::Debug, W, N> fmt::Debug for Retry<O, P, W, N> {
