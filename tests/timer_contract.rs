@@ -25,7 +25,10 @@ use tenure::{
     AbortHandle, OwnedFuture,
     time::{AlarmId, Instant, Sleep, Timer, TimerHandle},
 };
-use timers::{async_io::AsyncIoTimer, chip, current_thread, multi_thread, tokio::TokioTimer};
+use timers::{
+    async_io::AsyncIoTimer, chip, current_thread, multi_thread, on_a_thread_of_its_own,
+    tokio::TokioTimer,
+};
 
 const SOON: Duration = Duration::from_millis(2);
 
@@ -199,22 +202,22 @@ macro_rules! by_every_timer_of_ones_own {
 
             #[test]
             fn by_tokios_current_thread() {
-                test(&TokioTimer::new(current_thread()));
+                on_a_thread_of_its_own(|| test(&TokioTimer::new(current_thread())));
             }
 
             #[test]
             fn by_tokios_multi_thread() {
-                test(&TokioTimer::new(multi_thread()));
+                on_a_thread_of_its_own(|| test(&TokioTimer::new(multi_thread())));
             }
 
             #[test]
             fn by_async_ios() {
-                test(&AsyncIoTimer::new());
+                on_a_thread_of_its_own(|| test(&AsyncIoTimer::new()));
             }
 
             #[test]
             fn by_the_boards() {
-                test(chip::alarm());
+                on_a_thread_of_its_own(|| test(chip::alarm()));
             }
         })+
     };

@@ -15,6 +15,7 @@ pub(crate) mod tokio;
 
 use std::{
     future::{Future, pending},
+    panic::resume_unwind,
     pin::pin,
     sync::{
         OnceLock,
@@ -67,44 +68,58 @@ pub(crate) async fn in_time(promise: impl Future<Output = ()>) {
     drop(done);
 }
 
+/// Fails a test that hangs, be it on a lock. What it waits for may take up to `LONG`.
+pub(crate) fn on_a_thread_of_its_own(test: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = mpsc::channel::<()>();
+    let thread = thread::spawn(move || {
+        let _done = done;
+        test();
+    });
+    let waited = is_done.recv_timeout(2 * LONG);
+    assert_eq!(waited, Err(RecvTimeoutError::Disconnected), "it hangs");
+    if let Err(panic) = thread.join() {
+        resume_unwind(panic);
+    }
+}
+
 /// Makes a test of each function for each timer.
 macro_rules! by_every_timer {
     ($($(#[$attr:meta])* fn $name:ident($given:ident: Given) $body:block)+) => {
         $($(#[$attr])* mod $name {
             #[allow(unused_imports)]
             use super::*;
-            use $crate::timers::Given;
+            use $crate::timers::{Given, on_a_thread_of_its_own};
 
             fn test($given: Given) $body
 
             #[test]
             fn by_the_default() {
-                test(Given::the_default());
+                on_a_thread_of_its_own(|| test(Given::the_default()));
             }
 
             #[test]
             fn by_tokios_current_thread() {
-                test(Given::tokios_current_thread());
+                on_a_thread_of_its_own(|| test(Given::tokios_current_thread()));
             }
 
             #[test]
             fn by_tokios_multi_thread() {
-                test(Given::tokios_multi_thread());
+                on_a_thread_of_its_own(|| test(Given::tokios_multi_thread()));
             }
 
             #[test]
             fn by_async_ios() {
-                test(Given::async_ios());
+                on_a_thread_of_its_own(|| test(Given::async_ios()));
             }
 
             #[test]
             fn by_the_boards() {
-                test(Given::the_boards());
+                on_a_thread_of_its_own(|| test(Given::the_boards()));
             }
 
             #[test]
             fn by_the_test_clock() {
-                test(Given::the_test_clock());
+                on_a_thread_of_its_own(|| test(Given::the_test_clock()));
             }
         })+
     };
