@@ -161,20 +161,6 @@ timers::by_every_timer! {
         given.let_pass();
         assert_rings(&told);
     }
-
-    fn a_waker_may_come_back_in_as_it_is_dropped(given: Given) {
-        let (timer, other) = (given.timer.clone(), set(&given.timer, LONG, Waker::noop()));
-        let (tell, told) = mpsc::channel();
-        let waker = on_drop(move || {
-            drop(other);
-            drop(set(&timer, LONG, Waker::noop()));
-            tell.send(()).unwrap();
-        });
-        let sleep = set(&given.timer, LONG, &waker);
-        drop(waker);
-        drop(sleep);
-        assert_rings(&told);
-    }
 }
 
 /// A waker that does nothing, until it is dropped.
@@ -194,25 +180,25 @@ fn on_drop(f: impl FnOnce() + Send + 'static) -> Waker {
 
 /// Makes a test of each function for each of the timers that are written to be copied.
 macro_rules! by_every_timer_of_ones_own {
-    ($($(#[$attr:meta])* fn $name:ident($timer:ident: &dyn Timer) $body:block)+) => {
+    ($($(#[$attr:meta])* fn $name:ident($timer:ident: &'static dyn Timer) $body:block)+) => {
         $($(#[$attr])* mod $name {
             use super::*;
 
-            fn test($timer: &dyn Timer) $body
+            fn test($timer: &'static dyn Timer) $body
 
             #[test]
             fn by_tokios_current_thread() {
-                on_a_thread_of_its_own(|| test(&TokioTimer::new(current_thread())));
+                on_a_thread_of_its_own(|| test(leak(TokioTimer::new(current_thread()))));
             }
 
             #[test]
             fn by_tokios_multi_thread() {
-                on_a_thread_of_its_own(|| test(&TokioTimer::new(multi_thread())));
+                on_a_thread_of_its_own(|| test(leak(TokioTimer::new(multi_thread()))));
             }
 
             #[test]
             fn by_async_ios() {
-                on_a_thread_of_its_own(|| test(&AsyncIoTimer::new()));
+                on_a_thread_of_its_own(|| test(leak(AsyncIoTimer::new())));
             }
 
             #[test]
@@ -223,8 +209,12 @@ macro_rules! by_every_timer_of_ones_own {
     };
 }
 
+fn leak(timer: impl Timer + 'static) -> &'static dyn Timer {
+    Box::leak(Box::new(timer))
+}
+
 by_every_timer_of_ones_own! {
-    fn an_alarm_rings_once_and_not_early_and_leaves_nothing_behind(timer: &dyn Timer) {
+    fn an_alarm_rings_once_and_not_early_and_leaves_nothing_behind(timer: &'static dyn Timer) {
         for after in [Duration::ZERO, NANOSECOND, Duration::from_micros(300), SOON] {
             let (waker, told) = bell();
             let at = timer.now() + after;
@@ -236,7 +226,7 @@ by_every_timer_of_ones_own! {
         }
     }
 
-    fn what_has_passed_rings_at_once(timer: &dyn Timer) {
+    fn what_has_passed_rings_at_once(timer: &'static dyn Timer) {
         for at in [Instant::START, Instant::from_nanos(1), timer.now()] {
             let (waker, told) = bell();
             let alarm = timer.wake_at(at, waker);
@@ -246,7 +236,7 @@ by_every_timer_of_ones_own! {
         }
     }
 
-    fn an_earlier_alarm_does_not_wait_for_a_later_one(timer: &dyn Timer) {
+    fn an_earlier_alarm_does_not_wait_for_a_later_one(timer: &'static dyn Timer) {
         let ((later, not_told), (earlier, told)) = (bell(), bell());
         let at = timer.now() + LONG;
         let alarm = timer.wake_at(at, later);
@@ -257,7 +247,7 @@ by_every_timer_of_ones_own! {
         assert_let_go(&not_told);
     }
 
-    fn of_two_at_one_instant_the_right_one_is_cancelled(timer: &dyn Timer) {
+    fn of_two_at_one_instant_the_right_one_is_cancelled(timer: &'static dyn Timer) {
         let at = timer.now() + 5 * MILLISECOND;
         let bells = [bell(), bell(), bell()];
         let alarms = bells.each_ref().map(|(waker, _)| timer.wake_at(at, waker.clone()));
@@ -269,7 +259,7 @@ by_every_timer_of_ones_own! {
         assert!(!in_time || second.try_recv() == Err(TryRecvError::Disconnected));
     }
 
-    fn to_cancel_what_was_never_set_is_no_error(timer: &dyn Timer) {
+    fn to_cancel_what_was_never_set_is_no_error(timer: &'static dyn Timer) {
         let (waker, told) = bell();
         let at = timer.now() + SOON;
         let alarm = timer.wake_at(at, waker);
@@ -280,7 +270,19 @@ by_every_timer_of_ones_own! {
         timer.cancel(at, alarm);
     }
 
-    fn alarms_set_and_cancelled_on_many_threads_ring_or_are_let_go(timer: &dyn Timer) {
+    fn a_waker_may_come_back_in_as_it_is_dropped(timer: &'static dyn Timer) {
+        let (at, (tell, told)) = (timer.now() + LONG, mpsc::channel());
+        let other = timer.wake_at(at, Waker::noop().clone());
+        let alarm = timer.wake_at(at, on_drop(move || {
+            timer.cancel(at, other);
+            timer.cancel(at, timer.wake_at(at, Waker::noop().clone()));
+            tell.send(()).unwrap();
+        }));
+        timer.cancel(at, alarm);
+        assert_rings(&told);
+    }
+
+    fn alarms_set_and_cancelled_on_many_threads_ring_or_are_let_go(timer: &'static dyn Timer) {
         std::thread::scope(|threads| {
             for thread in 0..4 {
                 threads.spawn(move || {
