@@ -11,6 +11,7 @@ use std::{
     iter,
     sync::{
         Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, TryRecvError},
     },
     task::{Wake, Waker},
@@ -26,7 +27,9 @@ use tenure::{
     time::{AlarmId, Instant, Sleep, Timer, TimerHandle},
 };
 use timers::{
-    async_io::AsyncIoTimer, chip, current_thread, multi_thread, on_a_thread_of_its_own,
+    async_io::AsyncIoTimer,
+    board::{BoardAlarm, Registers},
+    chip, current_thread, multi_thread, on_a_thread_of_its_own,
     tokio::TokioTimer,
 };
 
@@ -300,5 +303,25 @@ by_every_timer_of_ones_own! {
                 });
             }
         });
+    }
+}
+
+/// Between a look at the counter and the register, the counter goes on; one that is past never comes again.
+#[test]
+fn a_board_misses_nothing_that_becomes_due_while_it_tells_its_chip() {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    static ALARM: BoardAlarm = BoardAlarm::new(Registers {
+        count: || COUNT.load(Ordering::SeqCst),
+        // So long did it take.
+        compare: |at| COUNT.store(at, Ordering::SeqCst),
+        interrupt: || {},
+    });
+    // In ticks of a microsecond; the second comes between two.
+    for nanos in [1_000, 1_500, 9_000, 9_000] {
+        let (waker, told) = bell();
+        ALARM.wake_at(Instant::from_nanos(nanos), waker);
+        ALARM.on_alarm();
+        assert_rings(&told);
+        assert!(ALARM.now() >= Instant::from_nanos(nanos));
     }
 }
