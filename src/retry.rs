@@ -49,7 +49,8 @@
 //!
 //! A back-off that would end at the owner's deadline or after it is not begun: the retry ends at once, with
 //! the last error, or with [`AbortReason::DeadlinePassed`] and the last attempt's timeout as its
-//! cause. A back-off of zero touches no timer.
+//! cause. A back-off of zero touches no timer; any other one, where there is none, ends the retry with
+//! [`AbortReason::NoTimer`], not with the error, which would hide that it never tries again.
 
 mod backoff;
 mod chance;
@@ -243,7 +244,7 @@ where
                 Ok(sleep) => state.run.back_off = sleep,
                 Err(futile) => {
                     *state.run = Run::default();
-                    return Poll::Ready(outcome.map_err(|cause| futile.because(cause)));
+                    return Poll::Ready(no_more(outcome, futile));
                 }
             }
             state.run.failed = attempt;
@@ -296,8 +297,7 @@ fn may_go_better(aborted: &Aborted) -> bool {
     aborted.position() == Position::Below && !futile
 }
 
-/// What to wait for before the next attempt of the operation so named; or why there can be none. The
-/// retry then ends with its own error, if it has one.
+/// What to wait for before the next attempt of the operation so named; or why there can be none.
 fn sleep_for(
     delay: Duration,
     name: Option<&Name>,
@@ -316,6 +316,17 @@ fn sleep_for(
     match lent.limit_since(Some(now)) {
         Some(limit) if end >= limit.at => Err(limit.passed()),
         _ => Ok(Some(Sleep::new(timer.clone(), end))),
+    }
+}
+
+/// The end of a retry whose next attempt could not be made: its own error, if it has one. But that there
+/// is no timer is told in any case, for the retry will never do what it is there for.
+fn no_more<T, E>(outcome: Outcome<T, E>, futile: Aborted) -> Outcome<T, E> {
+    let has_timer = !matches!(futile.reason(), AbortReason::NoTimer);
+    match outcome {
+        Ok(own) if has_timer => Ok(own),
+        Ok(_) => Err(futile),
+        Err(cause) => Err(futile.because(cause)),
     }
 }
 

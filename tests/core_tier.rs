@@ -3,13 +3,20 @@
 //! To be run with `--no-default-features` too: then each lock is a critical section, which panics where
 //! it is entered again while it is held.
 
+#[path = "timers/board.rs"]
+mod board;
+#[path = "timers/chip.rs"]
+mod chip;
 mod support;
 
-use std::{cell::Cell, future::pending};
+use std::{cell::Cell, future::pending, time::Duration};
 
 use futures::{executor::block_on, future::join};
-use support::SECOND;
-use tenure::{Backoff, Limit, OwnedFuture, Scope, time::TestClock};
+use support::{MILLISECOND, SECOND};
+use tenure::{
+    Backoff, Limit, OwnedFuture, Scope,
+    time::{TestClock, TimerHandle},
+};
 
 #[test]
 fn a_chain_waits_by_the_timer_that_it_is_given() {
@@ -61,10 +68,160 @@ fn a_scope_aborts_its_members_and_closes_when_they_are_gone() {
 }
 
 #[test]
-#[cfg(not(feature = "std"))]
-fn a_wait_without_a_timer_says_that_there_is_none() {
-    use tenure::AbortReason;
+fn a_chain_waits_by_the_alarm_of_a_board() {
+    let begin = std::time::Instant::now();
+    let calls = Cell::new(0);
+    let stuck = (|| {
+        calls.set(calls.get() + 1);
+        pending::<Result<(), &str>>()
+    })
+    .with_timeout(2 * MILLISECOND)
+    .retry(Backoff::fixed(MILLISECOND).attempts(3))
+    .with_timer(TimerHandle::from_static(chip::alarm()));
 
-    let aborted = block_on(pending::<()>().with_timeout(SECOND)).unwrap_err();
-    assert!(matches!(aborted.reason(), AbortReason::NoTimer));
+    assert!(block_on(stuck).unwrap_err().is_timeout());
+    // The board counts microseconds, and three times it waits from within one.
+    let waited = begin.elapsed() + Duration::from_micros(5);
+    assert!(calls.get() == 3 && waited >= 8 * MILLISECOND);
+}
+
+/// What waits for a point in time ends at once where none is told, and says so. Nothing waits for ever.
+#[cfg(not(feature = "std"))]
+mod without_a_timer {
+    use std::{future::Future, task::Poll};
+
+    use futures::future::poll_fn;
+    use support::{ByHand, CENTURY, Count, failing, hanging};
+    use tenure::{AbortReason, Aborted, Owner, abort::Position, time::Instant};
+
+    use super::*;
+
+    const ZERO: Duration = Duration::ZERO;
+
+    #[track_caller]
+    fn assert_no_timer<T: std::fmt::Debug>(chain: impl Future<Output = Result<T, Aborted>>) {
+        let aborted = ByHand::new(chain).ready().unwrap_err();
+        assert_eq!(aborted.reason(), &AbortReason::NoTimer, "{aborted:?}");
+    }
+
+    #[test]
+    fn a_timeout_says_so_at_the_first_pending() {
+        for after in [ZERO, SECOND, CENTURY, Duration::MAX] {
+            assert_no_timer(pending::<()>().with_timeout(after));
+            assert_eq!(ByHand::new(async { 7 }.with_timeout(after)).ready().unwrap(), 7);
+        }
+    }
+
+    #[test]
+    fn a_deadline_says_so_at_the_first_pending() {
+        for at in [Instant::START, Instant::from_nanos(5), Instant::NEVER] {
+            assert_no_timer(pending::<()>().with_deadline(at));
+            assert_eq!(ByHand::new(async { 7 }.with_deadline(at)).ready().unwrap(), 7);
+        }
+    }
+
+    #[test]
+    fn nested_timeouts_say_so_whichever_is_earlier() {
+        for (inner, outer) in [(1, 2), (2, 1), (1, 1)] {
+            let nested = pending::<()>().with_timeout(inner * SECOND).with_timeout(outer * SECOND);
+            assert_no_timer(nested);
+        }
+        let scope = Scope::new("without");
+        assert_no_timer(pending::<()>().with_timeout(SECOND).in_scope(&scope));
+        assert_no_timer(pending::<()>().in_scope(&scope).with_timeout(SECOND));
+        assert_eq!(scope.members(), 0);
+    }
+
+    /// The timer below is none of the timeout's above it.
+    #[test]
+    fn a_timer_counts_only_for_what_stands_before_it() {
+        let clock = TestClock::new();
+        let below = pending::<()>().with_timeout(SECOND).with_timer(&clock);
+        assert_no_timer(below.with_timeout(2 * SECOND));
+        let both = pending::<()>().with_timeout(SECOND).with_timeout(SECOND).with_timer(&clock);
+        assert!(ByHand::new(both).poll().is_pending());
+    }
+
+    /// It used to end with the attempt's own error, and nobody was told that it would never try again.
+    #[test]
+    fn a_back_off_says_so_after_the_first_failure() {
+        let attempts = Count::default();
+        assert_no_timer(failing(&attempts).retry(Backoff::fixed(SECOND).attempts(3)));
+        assert_eq!(attempts.get(), 1);
+        assert_no_timer(failing(&attempts).retry(Backoff::exponential()).with_timeout(SECOND));
+        assert_eq!(attempts.get(), 2);
+    }
+
+    #[test]
+    fn a_retry_does_not_try_again_what_can_not_wait() {
+        let attempts = Count::default();
+        let policy = Backoff::fixed(ZERO).attempts(9);
+        assert_no_timer(hanging(&attempts).with_timeout(SECOND).retry(policy));
+        assert_no_timer(hanging(&attempts).with_deadline(Instant::NEVER).retry(policy));
+        let nested = failing(&attempts).retry(Backoff::fixed(SECOND).attempts(9)).retry(policy);
+        assert_no_timer(nested);
+        assert_eq!(attempts.get(), 3);
+    }
+
+    #[test]
+    fn a_retry_that_never_waits_needs_none() {
+        let attempts = Count::default();
+        let at_once = failing(&attempts).retry(Backoff::fixed(ZERO).attempts(9));
+        assert_eq!(ByHand::new(at_once).ready().unwrap(), Err("attempt 9".into()));
+        // One without end is pending now and then: its timeout says so.
+        let endless = failing(&attempts).retry(Backoff::fixed(ZERO).attempts(u32::MAX));
+        assert_no_timer(endless.with_timeout(SECOND));
+    }
+
+    #[test]
+    fn a_timeout_says_so_while_it_waits_for_a_permit() {
+        let limit = Limit::new(1);
+        let holder = ByHand::polled(pending::<()>().limit(&limit));
+        assert_no_timer(async { 7 }.limit(&limit).with_timeout(SECOND));
+        drop(holder);
+        assert_eq!((limit.active(), limit.waiting()), (0, 0));
+    }
+
+    /// With none to set a window by, a permit that comes free wakes all.
+    #[test]
+    fn a_limit_needs_none() {
+        let limit = Limit::new(1);
+        let job = || ByHand::polled(pending::<()>().limit(&limit));
+        let (holder, abandoned, mut next) = (job(), job(), job());
+        drop(holder);
+        assert_eq!((abandoned.wakes(), next.wakes()), (1, 1));
+        assert!(next.poll().is_pending());
+        assert_eq!((limit.active(), limit.waiting()), (1, 1));
+    }
+
+    /// It can't be told when it has had its time, so it has none.
+    #[test]
+    fn clean_up_that_has_to_wait_is_ended_and_counted() {
+        let (scope, ran) = (Scope::new("without"), Count::default());
+        let (first, last) = (ran.clone(), ran.clone());
+        scope.defer_async(move |_| async move { _ = first.add() });
+        scope.defer_async(|_| pending());
+        scope.defer_async_within(Duration::MAX, |_| pending());
+        scope.defer_async(move |_| async move { _ = last.add() });
+        let report = ByHand::new(scope.close()).ready();
+        assert_eq!((report.steps(), report.overran(), ran.get()), (4, 2, 2));
+    }
+
+    #[test]
+    fn an_owner_says_that_it_has_none() {
+        let asks = |owner: Owner| async move {
+            (owner.timer().is_none(), owner.deadline(), owner.remaining())
+        };
+        let asked = ByHand::new(asks.with_timeout(SECOND)).ready();
+        assert_eq!(asked.unwrap(), (true, None, None));
+    }
+
+    #[test]
+    fn it_names_what_had_to_wait() {
+        let polls = Count::default();
+        let stuck = polls.polls_of(poll_fn(|_| Poll::<()>::Pending)).with_timeout(SECOND);
+        let aborted = ByHand::new(stuck.named("stuck")).ready().unwrap_err();
+        assert_eq!(aborted.to_string(), "has to wait, but no timer was given (in `stuck`)");
+        assert_eq!((aborted.position(), polls.get()), (Position::Below, 1));
+    }
 }

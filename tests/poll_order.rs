@@ -122,6 +122,29 @@ executors::on_every_executor! {
         }
     }
 
+    /// The deadline and the timeout tell the two apart.
+    async fn of_two_at_one_instant_the_outer_is_told(executor: Executor) {
+        let (clock, at) = (TestClock::new(), Instant::START + SECOND);
+        let (timed_out, passed) =
+            (AbortReason::TimedOut { after: SECOND }, AbortReason::DeadlinePassed { at });
+
+        let nested = pending::<()>().with_timeout(SECOND).with_deadline(at).with_timer(&clock);
+        let aborted = executor.spawn(clock.watch(nested)).await.unwrap_err();
+        assert_eq!((aborted.reason(), aborted.position()), (&passed, Position::Above));
+        assert_eq!(clock.elapsed(), SECOND);
+
+        let clock = TestClock::new();
+        let nested = pending::<()>().with_deadline(at).with_timeout(SECOND).with_timer(&clock);
+        let aborted = executor.spawn(clock.watch(nested)).await.unwrap_err();
+        assert_eq!((aborted.reason(), aborted.position()), (&timed_out, Position::Below));
+
+        // What is ready at that very instant wins over both.
+        let clock = TestClock::new();
+        let nested = clock.sleep(SECOND).with_timeout(SECOND).with_deadline(at).with_timer(&clock);
+        executor.spawn(clock.watch(nested)).await.unwrap();
+        assert_eq!(clock.elapsed(), SECOND);
+    }
+
     async fn max_never_fires(executor: Executor) {
         let clock = TestClock::new();
         clock.advance(SECOND);

@@ -11,10 +11,25 @@ use crate::sync::Arc;
 /// [`with_timer`](crate::OwnedFuture::with_timer) or to a scope with
 /// [`Builder::timer`](crate::scope::Builder::timer).
 ///
-/// A timer may wake too early or once too often: whoever is woken looks at [`now`](Timer::now)
-/// again. It must not wake too late by more than it documents, and it must not run a waker, nor
-/// drop one, while it holds a lock that [`wake_at`](Timer::wake_at) or [`cancel`](Timer::cancel)
-/// takes.
+/// Three that are written to be copied lie in the repository, in `tests/timers`: for Tokio's timer, for
+/// async-io's, which is smol's, and for a board's alarm without `std`. `examples/timers.rs` runs a chain by
+/// each.
+///
+/// # What it must keep
+///
+/// - It may wake too early or once too often: whoever is woken looks at [`now`](Timer::now) again. But it
+///   doesn't set the alarm again, so one that rang early must still ring in time.
+/// - It must not wake too late by more than it documents, whoever it is that sets the alarm. Mind what shares
+///   a task's budget: a sleep of Tokio's that is polled without any is woken at once and set for nothing.
+/// - It must not run a waker, nor drop one, while it holds a lock that [`wake_at`](Timer::wake_at) or
+///   [`cancel`](Timer::cancel) takes: wakers are foreign code, and come back in. A lock taken in an
+///   `if let` is held to the end of its block, so take the waker out before.
+/// - A waker may panic. Where others are woken on the same thread, or by its loop, that is to be caught.
+/// - What has rung leaves nothing behind. Not every alarm is cancelled: a [`Limit`](crate::Limit)'s isn't.
+/// - Any [`Instant`] may be asked for, up to [`NEVER`](Instant::NEVER), which never comes.
+///
+/// An alarm on a clock that ticks is set for the tick after `at`, or on it: rounded down, it rings when `at`
+/// has not come yet, and doesn't ring again.
 ///
 /// ```
 /// use std::{collections::BTreeMap, sync::Mutex, task::Waker, time::Duration};
@@ -60,7 +75,7 @@ use crate::sync::Arc;
 /// assert!(ticks.0.lock().unwrap().2.is_empty());
 /// ```
 pub trait Timer: Send + Sync {
-    /// The present. Never goes back.
+    /// The present. Never goes back, and is asked for often.
     fn now(&self) -> Instant;
 
     /// Wakes `waker` once, as soon as [`now`](Timer::now) has reached `at`: at once where it has

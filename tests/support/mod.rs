@@ -20,7 +20,7 @@ pub(crate) use by_hand::{ByHand, poll_once, poll_with};
 pub(crate) use count::Count;
 pub(crate) use counting_timer::CountingTimer;
 pub(crate) use drops::{Drops, Token};
-pub(crate) use durations::{CENTURY, MILLISECOND, NANOSECOND, SECOND};
+pub(crate) use durations::{CENTURY, LONG, MILLISECOND, NANOSECOND, SECOND};
 pub(crate) use log::Log;
 pub(crate) use panics::{message, panic_of, panic_quietly};
 pub(crate) use receivers::for_each_receiver;
