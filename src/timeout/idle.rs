@@ -60,6 +60,14 @@ impl Default for Bell {
     }
 }
 
+/// Whoever still has the waker wakes nobody.
+impl Drop for Bell {
+    fn drop(&mut self) {
+        let task = self.shared.task.with(Option::take);
+        drop(task);
+    }
+}
+
 impl Shared {
     fn ring(&self) {
         self.woken.store(true, Ordering::Release);

@@ -170,7 +170,7 @@ fn those_of_one_tick_ring_in_the_order_in_which_they_were_set() {
 fn what_was_not_done_at_once_is_done_in_order_though_more_is_set_meanwhile() {
     let mut wheel = Wheel::new();
     let log = Log::default();
-    let mut set = |wheel: &mut Wheel, tick, name| {
+    let set = |wheel: &mut Wheel, tick, name| {
         let waker = Waker::from(Arc::new(Bell { name, log: log.clone() }));
         wheel.insert(tick, waker).unwrap()
     };
