@@ -122,9 +122,62 @@ fn a_waker_that_panics_keeps_no_other_asleep() {
     told.recv_timeout(LONG).expect("it rings");
 }
 
+/// More than are taken out at a time, and among them some that fail.
+#[test]
+fn of_a_thousand_that_ring_at_once_none_is_missed() {
+    let at = Instant::now() + 20 * MILLISECOND;
+    let (tell, told) = mpsc::channel();
+    let mut alarms = Vec::new();
+    for n in 0..1_000 {
+        let tell = tell.clone();
+        let waker = match n % 7 {
+            0 => on_wake(|| panic_quietly()),
+            _ => on_first_wake(move || tell.send(n).unwrap_or(())),
+        };
+        let mut alarm: Alarm = Box::pin(pending::<()>().with_deadline(at));
+        assert!(poll_with(alarm.as_mut(), &waker).is_pending(), "it took too long to set them");
+        alarms.push(alarm);
+    }
+    let expected = (0..1_000).filter(|n| n % 7 != 0);
+    let mut rung: Vec<_> =
+        expected.clone().map(|_| told.recv_timeout(LONG).expect("it rings")).collect();
+    // Set on one thread, for one point in time: in the order in which they were set.
+    assert!(rung.is_sorted());
+    rung.dedup();
+    assert!(rung.into_iter().eq(expected));
+}
+
+/// The thread that rings is held up by a waker. A task that is polled all the while doesn't depend on it; and
+/// what the others are owed comes later. (futures-timer's thread slept on after a waker that parked it.)
+#[test]
+fn time_runs_out_for_who_asks_though_nobody_can_ring() {
+    let (hold, held) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    let held = std::sync::Mutex::new(held);
+    let blocks = on_wake(move || {
+        tell.send(()).unwrap_or(());
+        drop(held.lock().unwrap().recv_timeout(LONG));
+    });
+    let _blocking = set(MILLISECOND, &blocks);
+    told.recv_timeout(LONG).expect("it rings");
+
+    let begin = Instant::now();
+    let mut busy = ByHand::new(pending::<()>().with_timeout(3 * MILLISECOND));
+    while busy.poll().is_pending() {
+        assert!(begin.elapsed() < LONG, "it never times out");
+    }
+    assert!(begin.elapsed() >= 3 * MILLISECOND);
+    let (_late, told) = rings(MILLISECOND);
+    drop(hold);
+    told.recv_timeout(LONG).expect("it rings");
+}
+
 #[test]
 fn the_longest_timeouts_do_not_overflow() {
     let never = [
+        // 49 days are 2 to the 32nd milliseconds.
+        49 * 24 * 3600 * SECOND,
+        50 * 24 * 3600 * SECOND,
         CENTURY,
         5 * CENTURY,
         100 * CENTURY,

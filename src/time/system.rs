@@ -1,7 +1,7 @@
 //! The process's own timer: timing wheels, rung by one `futures-timer` [`Delay`].
 //!
-//! futures-timer's thread would die of a panicking waker and take the timers of the whole process
-//! with it: what it gets is our own waker, which catches them.
+//! futures-timer's thread would die of a panicking waker and take the timers of the whole process with it,
+//! and sleep on after one that blocks: what it gets is our own waker, which sees to both.
 
 use alloc::{sync::Arc, task::Wake};
 use core::{
@@ -16,7 +16,7 @@ use std::{
         OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
-    thread_local,
+    thread, thread_local,
     time::Instant as StdInstant,
 };
 
@@ -127,6 +127,9 @@ fn ringer() -> &'static Waker {
     impl Wake for Ringer {
         fn wake(self: Arc<Self>) {
             SystemTimer::get().0.ring();
+            // A task's waker may have parked this thread, and so have taken what told futures-timer, whose
+            // thread this is, that the bell was moved meanwhile: it would sleep on.
+            thread::current().unpark();
         }
     }
     static RINGER: OnceLock<Waker> = OnceLock::new();
