@@ -5,7 +5,8 @@ mod support;
 
 use std::{
     future::{Future, pending, poll_fn},
-    task::Poll,
+    sync::Arc,
+    task::{Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -160,6 +161,39 @@ fn a_watched_future_that_panics_lets_go() {
         })
     });
     assert_eq!((clock.elapsed(), asleep.wakes()), (SECOND, 1));
+}
+
+/// Once it stayed in its seat for good, and held the clock for all.
+#[test]
+fn a_watched_future_lets_go_whatever_panics_while_it_is_dropped() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic_quietly();
+        }
+    }
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    let clock = TestClock::new();
+    let panics = Panics;
+    let never_polled = clock.watch(async move {
+        let _panics = panics;
+    });
+    let mut asleep = ByHand::polled(clock.watch(clock.sleep(SECOND)));
+    panic_of(|| drop(never_polled));
+    assert_eq!((clock.elapsed(), asleep.wakes()), (SECOND, 1));
+    assert!(asleep.poll().is_ready());
+
+    // Its task is dropped along with it.
+    let task = Waker::from(Arc::new(Panics));
+    let mut polled = Box::pin(clock.watch(async { panic_quietly() }));
+    panic_of(|| poll_with(polled.as_mut(), &task));
+    drop(task);
+    let asleep = ByHand::polled(clock.watch(clock.sleep(SECOND)));
+    panic_of(|| drop(polled));
+    assert_eq!((clock.elapsed(), asleep.wakes()), (2 * SECOND, 1));
 }
 
 /// It is woken on the way, though nobody waits for it to run.

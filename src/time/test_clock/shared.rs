@@ -161,8 +161,10 @@ impl Shared {
             }
             left
         });
-        drop(left);
-        self.settle();
+        let mut panics = Panics::default();
+        panics.run(|| drop(left));
+        panics.run(|| self.settle());
+        panics.resume();
     }
 }
 

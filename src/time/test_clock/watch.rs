@@ -122,8 +122,10 @@ impl<F: Future> FusedFuture for Watch<F> {
 impl<F> PinnedDrop for Watch<F> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
-        this.future.set(None);
-        this.bell.shared.leave(this.bell.seat);
+        let mut panics = Panics::default();
+        panics.run(|| this.future.set(None));
+        panics.run(|| this.bell.shared.leave(this.bell.seat));
+        panics.resume();
     }
 }
 
