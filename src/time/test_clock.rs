@@ -39,9 +39,15 @@ use shared::{ClockTimer, Shared};
 /// Several tasks are watched one by one. The order in which alarms wake is always the same: by
 /// time, then in the order in which they were set. What threads then make of it isn't.
 ///
-/// tokio puts some wake-ups off until a task has returned: that of its own `yield_now`, and that of its
-/// channels once a task has used up its budget. They are on their way, and can't be seen. A watched future
-/// that needs more than a hundred messages at once is exact within `tokio::task::unconstrained`.
+/// Two things an executor keeps to itself:
+///
+/// - It tells the end of a task once the future is gone, and with it what the clock sees. Within one
+///   thread the clock lets that come first: before it moves on, it has one of those that wait polled for
+///   nothing. On several threads it may move on while the news is on its way; there, let a result be sent
+///   from within what is watched, as by `remote_handle` of `futures`: `clock.watch(remote)`.
+/// - tokio puts some wake-ups off until a task has returned: that of its own `yield_now`, and that of its
+///   channels and the like once a task has used up its budget. A watched future that takes a hundred
+///   messages at once is exact within `tokio::task::unconstrained`.
 ///
 /// # When it stands still
 ///

@@ -21,6 +21,9 @@ pub(super) struct State {
     /// Seats that are being polled or are going to be.
     pub(super) busy: usize,
     pub(super) pauses: usize,
+    /// A watched future has gone. Executors tell the end of a task after they dropped its future, so that
+    /// may still be on its way to one that waits for it.
+    owes_lap: bool,
     pub(super) watchdog: Watchdog,
 }
 
@@ -56,6 +59,20 @@ impl Seat {
     }
 }
 
+impl State {
+    /// Where one has gone since, has one of the idle polled for nothing before time moves on. By the time an
+    /// executor comes to that, what it was at is over.
+    fn take_lap(&mut self) -> Option<Waker> {
+        if !core::mem::take(&mut self.owes_lap) {
+            return None;
+        }
+        let seat = self.seats.values_mut().find(|seat| !seat.is_busy())?;
+        seat.woken = true;
+        self.busy += 1;
+        seat.task.take()
+    }
+}
+
 impl Shared {
     pub(super) fn new() -> Self {
         Self(Mutex::new(State {
@@ -65,6 +82,7 @@ impl Shared {
             seated: 0,
             busy: 0,
             pauses: 0,
+            owes_lap: false,
             watchdog: Watchdog::new(),
         }))
     }
@@ -98,9 +116,15 @@ impl Shared {
                 }
                 let at = state.queue.next()?;
                 state.watchdog.happened = true;
-                state.now = state.now.max(at);
                 state.pauses += 1;
-                Some((Ringing(self), state.queue.take_due(at)))
+                let due = match state.take_lap() {
+                    Some(task) => Vec::from([task]),
+                    None => {
+                        state.now = state.now.max(at);
+                        state.queue.take_due(at)
+                    }
+                };
+                Some((Ringing(self), due))
             });
             let Some((ringing, due)) = due else { break };
             panics.wake_all(due);
@@ -159,6 +183,7 @@ impl Shared {
             if left.as_ref().is_some_and(Seat::is_busy) {
                 state.busy -= 1;
             }
+            state.owes_lap = !state.seats.is_empty();
             left
         });
         let mut panics = Panics::default();

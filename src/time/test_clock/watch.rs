@@ -28,6 +28,8 @@ use crate::{
 /// # Cancel safety
 ///
 /// As that of the future inside. Once dropped it no longer holds the clock.
+///
+/// It may be polled once too often: before the clock moves on after one of several has ended.
 #[must_use = "a future does nothing until it is awaited or polled"]
 #[pin_project(PinnedDrop)]
 pub struct Watch<F> {
