@@ -92,7 +92,7 @@ executors::on_every_executor! {
         }
         reports.sort_unstable();
         // One is at length.
-        assert_eq!(reports, [1, 1, 3]);
+        assert_eq!(reports, [1, 1, 4]);
     }
 
     async fn what_goes_on_in_the_end_does_not_fail(executor: Executor) {

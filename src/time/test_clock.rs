@@ -17,6 +17,7 @@ use shared::{ClockTimer, Shared};
 /// Its time stands still until [`advance`](TestClock::advance) moves it, or until every future
 /// that it [`watch`](TestClock::watch)es has nothing left to do but wait: then it jumps to the
 /// next alarm. Clones share one time. It works on every executor and on several threads at once.
+/// [`time::testing`](crate::time::testing) teaches how to test with it.
 ///
 /// ```
 /// use std::time::Duration;

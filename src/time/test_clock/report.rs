@@ -125,7 +125,8 @@ impl fmt::Display for Report {
                 write!(f, " (and {} more)", others.len() - 1)?;
             }
         }
-        self.advice().try_for_each(|advice| write!(f, "\n- {advice}"))
+        self.advice().try_for_each(|advice| write!(f, "\n- {advice}"))?;
+        f.write_str("\n(how to read this: the docs of `tenure::time::testing`)")
     }
 }
 
