@@ -286,6 +286,14 @@ fn it_is_let_go_when_all_that_it_woke_has_gone() {
     assert_eq!(clock.elapsed(), 2 * SECOND);
 }
 
+#[test]
+fn an_alarm_that_is_set_while_all_is_idle_rings_at_once() {
+    let clock = TestClock::new();
+    let _idle = ByHand::polled(clock.watch(pending::<()>()));
+    let unwatched = ByHand::polled(clock.sleep(SECOND));
+    assert_eq!((clock.elapsed(), unwatched.wakes()), (SECOND, 1));
+}
+
 /// The permit is given back by something that the clock doesn't watch, and sets an alarm.
 #[test]
 fn an_alarm_that_is_set_while_all_is_idle_rings() {
