@@ -39,7 +39,7 @@
 //! | own many, and end them together | [`scope`] |
 //! | abort by hand, and combine what aborts | [`abort`] |
 //! | know your owner from inside | [`owner`] |
-//! | test what waits, without waiting | [`time`] |
+//! | test what waits, without waiting | [`time::testing`] |
 //! | write an adapter of your own | [`operation`] |
 //!
 //! # What it promises

@@ -9,7 +9,7 @@
 //! # Testing
 //!
 //! [`TestClock`] is a timer whose time stands still until somebody moves it. What would take hours
-//! of back-off runs in microseconds, and always the same way:
+//! of back-off runs in microseconds, and always the same way. [`testing`] teaches how to test with it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -31,6 +31,7 @@ mod sleep;
 #[cfg(feature = "std")]
 mod system;
 mod test_clock;
+pub mod testing;
 mod timer;
 #[cfg(feature = "std")]
 mod wheel;

@@ -200,5 +200,6 @@ fn all_that_is_due_is_woken_before_time_moves_on() {
     assert_eq!(log.all(), [(1, 0)]);
     assert_eq!(clock.elapsed(), SECOND);
     assert!(poll_with(once.as_mut(), &logs).is_ready());
+    assert!(poll_once(twice.lock().unwrap().as_mut()).is_pending());
     assert_eq!(clock.elapsed(), 2 * SECOND);
 }

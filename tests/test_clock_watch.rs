@@ -5,7 +5,8 @@ mod support;
 
 use std::{
     future::{Future, pending, poll_fn},
-    task::Poll,
+    sync::Arc,
+    task::{Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -143,9 +144,10 @@ fn a_watched_future_that_is_dropped_lets_go() {
     assert_eq!(clock.elapsed(), Duration::ZERO);
     drop(never_polled);
     assert_eq!(clock.elapsed(), Duration::ZERO, "one is on its way still");
+    assert_eq!(asleep.wakes(), 0);
     drop(polled);
-    assert_eq!((clock.elapsed(), asleep.wakes()), (SECOND, 1));
-    assert!(asleep.poll().is_ready());
+    assert!(asleep.run().is_ready());
+    assert_eq!(clock.elapsed(), SECOND);
 }
 
 #[test]
@@ -159,7 +161,67 @@ fn a_watched_future_that_panics_lets_go() {
             let () = panics.await;
         })
     });
-    assert_eq!((clock.elapsed(), asleep.wakes()), (SECOND, 1));
+    assert_eq!(asleep.wakes(), 1);
+    assert!(asleep.run().is_ready());
+    assert_eq!(clock.elapsed(), SECOND);
+}
+
+/// Once it stayed in its seat for good, and held the clock for all.
+#[test]
+fn a_watched_future_lets_go_whatever_panics_while_it_is_dropped() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic_quietly();
+        }
+    }
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    let clock = TestClock::new();
+    let panics = Panics;
+    let never_polled = clock.watch(async move {
+        let _panics = panics;
+    });
+    let mut asleep = ByHand::polled(clock.watch(clock.sleep(SECOND)));
+    panic_of(|| drop(never_polled));
+    assert_eq!(asleep.wakes(), 1);
+    assert!(asleep.run().is_ready());
+
+    // Its task is dropped along with it.
+    let task = Waker::from(Arc::new(Panics));
+    let mut polled = Box::pin(clock.watch(async { panic_quietly() }));
+    panic_of(|| poll_with(polled.as_mut(), &task));
+    drop(task);
+    let mut asleep = ByHand::polled(clock.watch(clock.sleep(SECOND)));
+    panic_of(|| drop(polled));
+    assert_eq!(asleep.wakes(), 1);
+    assert!(asleep.run().is_ready());
+    assert_eq!(clock.elapsed(), 2 * SECOND);
+}
+
+/// An executor tells that a task has ended after it dropped the future, when that no longer holds the clock.
+/// The timeout's alarm, the next in line, once rang before.
+#[test]
+fn the_end_of_a_task_is_told_before_the_clock_moves_on() {
+    let clock = TestClock::new();
+    let hands = clock.clone();
+    let parent = clock.watch(async move {
+        for end in 1..=50 {
+            let child = tokio::spawn(hands.watch(hands.sleep(SECOND)));
+            child.with_timeout(60 * SECOND).with_timer(&hands).await.unwrap().unwrap();
+            assert_eq!(hands.elapsed(), end * SECOND);
+
+            let stuck = tokio::spawn(hands.watch(pending::<()>()));
+            yield_now().await;
+            stuck.abort();
+            let aborted = stuck.with_timeout(60 * SECOND).with_timer(&hands).await.unwrap();
+            assert!(aborted.unwrap_err().is_cancelled());
+            assert_eq!(hands.elapsed(), end * SECOND);
+        }
+    });
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(parent);
 }
 
 /// It is woken on the way, though nobody waits for it to run.
@@ -219,8 +281,17 @@ fn it_is_let_go_when_all_that_it_woke_has_gone() {
     assert_eq!((clock.elapsed(), first.wakes(), second.wakes()), (SECOND, 1, 0));
     // Woken, it is dropped instead of polled.
     drop(first);
-    assert_eq!((clock.elapsed(), second.wakes()), (2 * SECOND, 1));
-    assert!(second.poll().is_ready());
+    assert_eq!(second.wakes(), 1);
+    assert!(second.run().is_ready());
+    assert_eq!(clock.elapsed(), 2 * SECOND);
+}
+
+#[test]
+fn an_alarm_that_is_set_while_all_is_idle_rings_at_once() {
+    let clock = TestClock::new();
+    let _idle = ByHand::polled(clock.watch(pending::<()>()));
+    let unwatched = ByHand::polled(clock.sleep(SECOND));
+    assert_eq!((clock.elapsed(), unwatched.wakes()), (SECOND, 1));
 }
 
 /// The permit is given back by something that the clock doesn't watch, and sets an alarm.

@@ -30,6 +30,11 @@ impl AlarmQueue {
         self.alarms.first_key_value().map(|((at, _), _)| *at)
     }
 
+    /// In the order in which they ring.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Instant, &Waker)> {
+        self.alarms.iter().map(|((at, _), waker)| (*at, waker))
+    }
+
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<Waker> {
         let mut due = Vec::new();
         while let Some(first) = self.alarms.first_entry() {

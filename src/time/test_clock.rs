@@ -1,21 +1,23 @@
+mod report;
+mod shared;
 mod watch;
+mod watchdog;
 
-use alloc::{collections::BTreeMap, vec::Vec};
-use core::{fmt, future::Future, task::Waker, time::Duration};
+use core::{fmt, future::Future, panic::Location, time::Duration};
 
 pub use watch::Watch;
 
-use super::{AlarmId, Instant, Sleep, Timer, TimerHandle, queue::AlarmQueue};
-use crate::{
-    sync::{Arc, Mutex},
-    wake::Panics,
-};
+use super::{Instant, Sleep, TimerHandle};
+use crate::sync::Arc;
+use report::Report;
+use shared::{ClockTimer, Shared};
 
 /// A virtual clock, for tests that are exact and don't wait.
 ///
 /// Its time stands still until [`advance`](TestClock::advance) moves it, or until every future
 /// that it [`watch`](TestClock::watch)es has nothing left to do but wait: then it jumps to the
 /// next alarm. Clones share one time. It works on every executor and on several threads at once.
+/// [`time::testing`](crate::time::testing) teaches how to test with it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,39 +36,43 @@ use crate::{
 ///
 /// Only watched futures count. While one waits for something that isn't watched (a thread, a
 /// socket), the clock takes it for idle and jumps ahead: hold it with [`pause`](TestClock::pause).
-/// Where nothing is watched, time stands still until somebody calls [`advance`](TestClock::advance): a
-/// test that hangs has most likely forgotten to watch.
+/// Where nothing is watched, time stands still until somebody calls [`advance`](TestClock::advance).
 /// Several tasks are watched one by one. The order in which alarms wake is always the same: by
 /// time, then in the order in which they were set. What threads then make of it isn't.
+///
+/// Two things an executor keeps to itself:
+///
+/// - It tells the end of a task once the future is gone, and with it what the clock sees. Within one
+///   thread the clock lets that come first: before it moves on, it has one of those that wait polled for
+///   nothing. On several threads it may move on while the news is on its way; there, let a result be sent
+///   from within what is watched, as by `remote_handle` of `futures`: `clock.watch(remote)`.
+/// - tokio puts some wake-ups off until a task has returned: that of its own `yield_now`, and that of its
+///   channels and the like once a task has used up its budget. A watched future that takes a hundred
+///   messages at once is exact within `tokio::task::unconstrained`.
+///
+/// # When it stands still
+///
+/// A test that waits for what never comes would hang. Where nothing has happened on the clock for ten
+/// seconds of real time, each watched future that waits panics instead, when it is polled next, and the first
+/// one tells where each was watched and what it waits for:
+///
+/// ```text
+/// the clock stands still at 5s: nothing has happened on it for 10s of real time
+///   watched at tests/mail.rs:12:25: was never polled
+///   watched at tests/mail.rs:14:17: waits for an alarm at 65s
+/// - what was never polled holds the clock: spawn it, await it, or drop it
+/// ```
+///
+/// Where there is none to panic, since none is watched or none has been polled, the report goes to the standard
+/// error. Clocks that are moved by hand alone are left in peace.
+///
+/// However slow a poll is, it never fails for that, nor while the clock is held by
+/// [`pause`](TestClock::pause); one that is forgotten holds off this, too. Only what isn't watched can be too
+/// slow: pause for it, or [set the patience](TestClock::set_patience).
 #[derive(Clone)]
 pub struct TestClock {
     shared: Arc<Shared>,
     handle: TimerHandle,
-}
-
-struct Shared(Mutex<State>);
-
-struct State {
-    now: Instant,
-    queue: AlarmQueue,
-    seats: BTreeMap<u64, Seat>,
-    seated: u64,
-    /// Seats that are being polled or are going to be.
-    busy: usize,
-    pauses: usize,
-}
-
-/// What is known of one watched future.
-struct Seat {
-    polling: bool,
-    woken: bool,
-    task: Option<Waker>,
-}
-
-impl Seat {
-    fn is_busy(&self) -> bool {
-        self.polling || self.woken
-    }
 }
 
 impl Default for TestClock {
@@ -79,14 +85,7 @@ impl TestClock {
     /// A clock at [`Instant::START`].
     #[must_use]
     pub fn new() -> Self {
-        let shared = Arc::new(Shared(Mutex::new(State {
-            now: Instant::START,
-            queue: AlarmQueue::new(),
-            seats: BTreeMap::new(),
-            seated: 0,
-            busy: 0,
-            pauses: 0,
-        })));
+        let shared = Arc::new(Shared::new());
         Self { handle: TimerHandle::new(ClockTimer(shared.clone())), shared }
     }
 
@@ -129,7 +128,7 @@ impl TestClock {
         self.handle.sleep(after)
     }
 
-    /// Moves time on by `by`, and wakes on the way what falls due, the earliest first.
+    /// Moves time on by `by` from now, and wakes on the way what falls due, the earliest first.
     ///
     /// The tasks that it wakes run later, on their executor, and find the time at its end.
     ///
@@ -141,28 +140,7 @@ impl TestClock {
     /// assert_eq!(clock.elapsed(), Duration::from_secs(5));
     /// ```
     pub fn advance(&self, by: Duration) {
-        let end = self.now() + by;
-        let ringing = self.shared.ring();
-        let mut panics = Panics::default();
-        loop {
-            let due = self.shared.0.with(|state| match state.queue.next() {
-                Some(at) if at <= end => {
-                    state.now = state.now.max(at);
-                    state.queue.take_due(at)
-                }
-                _ => {
-                    state.now = state.now.max(end);
-                    Vec::new()
-                }
-            });
-            if due.is_empty() {
-                break;
-            }
-            panics.wake_all(due);
-        }
-        drop(ringing);
-        panics.run(|| self.shared.settle());
-        panics.resume();
+        self.shared.advance(by);
     }
 
     /// Watches `future`: whenever all watched futures are pending, with no wake-up on its way, the
@@ -182,14 +160,9 @@ impl TestClock {
     /// smol::block_on(futures::future::join(seconds(1), seconds(5)));
     /// assert_eq!(clock.elapsed(), Duration::from_secs(5));
     /// ```
+    #[track_caller]
     pub fn watch<F: Future>(&self, future: F) -> Watch<F> {
-        let seat = self.shared.0.with(|state| {
-            state.seated += 1;
-            state.busy += 1;
-            state.seats.insert(state.seated, Seat { polling: false, woken: true, task: None });
-            state.seated
-        });
-        Watch::new(self.shared.clone(), seat, future)
+        Watch::new(&self.shared, Location::caller(), future)
     }
 
     /// Holds the clock, so that it doesn't jump, until the guard is dropped.
@@ -208,83 +181,44 @@ impl TestClock {
     /// worker.join().unwrap();
     /// ```
     pub fn pause(&self) -> Pause {
-        self.shared.0.with(|state| state.pauses += 1);
+        self.shared.act(|state| state.pauses += 1);
         Pause(self.shared.clone())
     }
-}
 
-impl Shared {
-    /// Jumps from alarm to alarm until somebody has something to do.
-    fn settle(&self) {
-        let mut panics = Panics::default();
-        loop {
-            let due = self.0.with(|state| {
-                if state.busy > 0 || state.pauses > 0 || state.seats.is_empty() {
-                    return None;
-                }
-                let at = state.queue.next()?;
-                state.now = state.now.max(at);
-                state.pauses += 1;
-                Some((Ringing(self), state.queue.take_due(at)))
-            });
-            let Some((ringing, due)) = due else { break };
-            panics.wake_all(due);
-            drop(ringing);
-        }
-        panics.resume();
-    }
-
-    fn ring(&self) -> Ringing<'_> {
-        self.0.with(|state| state.pauses += 1);
-        Ringing(self)
-    }
-
-    /// Changes a seat and keeps the count of busy ones.
-    fn change<R>(&self, seat: u64, f: impl FnOnce(&mut Seat) -> R) -> Option<R> {
-        self.0.with(|state| {
-            let seat = state.seats.get_mut(&seat)?;
-            let before = seat.is_busy();
-            let result = f(seat);
-            match (before, seat.is_busy()) {
-                (false, true) => state.busy += 1,
-                (true, false) => state.busy -= 1,
-                _ => {}
-            }
-            Some(result)
-        })
-    }
-
-    fn leave(&self, seat: u64) {
-        let left = self.0.with(|state| {
-            let left = state.seats.remove(&seat);
-            if left.as_ref().is_some_and(Seat::is_busy) {
-                state.busy -= 1;
-            }
-            left
-        });
-        drop(left);
-        self.settle();
-    }
-}
-
-/// Holds the clock while wakers that were taken out are being run: the first of them may be done with
-/// its task, on another thread, before the next one is woken. Whoever drops it settles the clock.
-struct Ringing<'a>(&'a Shared);
-
-impl Drop for Ringing<'_> {
-    fn drop(&mut self) {
-        self.0.0.with(|state| state.pauses -= 1);
+    /// How long nothing may happen on the clock, in *real* time, before those who wait on it panic and say
+    /// [what they wait for](TestClock#when-it-stands-still): ten seconds, unless it is set. `Duration::MAX`
+    /// is for ever.
+    ///
+    /// Real time is measured by the process's own timer, so without `std` it is for ever, whatever is set.
+    ///
+    /// ```
+    /// use std::{future::pending, panic::{AssertUnwindSafe, catch_unwind}, time::Duration};
+    /// use tenure::time::TestClock;
+    ///
+    /// let clock = TestClock::new();
+    /// clock.set_patience(Duration::from_millis(20));
+    /// let stuck = clock.watch(pending::<()>());
+    ///
+    /// let panic = catch_unwind(AssertUnwindSafe(|| smol::block_on(stuck))).unwrap_err();
+    /// let report = panic.downcast_ref::<String>().unwrap();
+    /// assert!(report.starts_with("the clock stands still at 0ns"));
+    /// ```
+    pub fn set_patience(&self, patience: Duration) {
+        self.shared.0.with(|state| state.set_patience(patience));
+        watchdog::rouse(&self.shared);
     }
 }
 
 impl fmt::Debug for TestClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (elapsed, watched, busy) =
-            self.shared.0.with(|state| (state.now - Instant::START, state.seats.len(), state.busy));
+        let (elapsed, pauses, report) = self
+            .shared
+            .0
+            .with(|state| (state.now - Instant::START, state.pauses, Report::of(state)));
         f.debug_struct("TestClock")
             .field("elapsed", &elapsed)
-            .field("watched", &watched)
-            .field("busy", &busy)
+            .field("pauses", &pauses)
+            .field("watched", &report)
             .finish()
     }
 }
@@ -295,44 +229,20 @@ impl From<&TestClock> for TimerHandle {
     }
 }
 
-struct ClockTimer(Arc<Shared>);
-
-impl Timer for ClockTimer {
-    fn now(&self) -> Instant {
-        self.0.0.with(|state| state.now)
-    }
-
-    fn wake_at(&self, at: Instant, waker: Waker) -> AlarmId {
-        let set = self.0.0.with(|state| match at <= state.now {
-            true => Err(waker),
-            false => Ok(state.queue.insert(at, waker)),
-        });
-        let alarm = set.unwrap_or_else(|waker| {
-            waker.wake();
-            AlarmId::new(0)
-        });
-        // Set by something that isn't watched, it may be all that is left to wait for.
-        self.0.settle();
-        alarm
-    }
-
-    fn cancel(&self, at: Instant, alarm: AlarmId) {
-        let waker = self.0.0.with(|state| state.queue.remove(at, alarm));
-        drop(waker);
-    }
-}
-
 /// Guard that holds a [`TestClock`]; made by [`TestClock::pause`].
 ///
 /// # Drop
 ///
 /// Lets the clock go: it jumps at once where all that it watches is idle.
+///
+/// One that is forgotten ([`core::mem::forget`]) holds it for good: nothing jumps, and nothing
+/// [fails](TestClock#when-it-stands-still).
 #[must_use = "the clock is held for as long as the guard lives"]
 pub struct Pause(Arc<Shared>);
 
 impl Drop for Pause {
     fn drop(&mut self) {
-        self.0.0.with(|state| state.pauses -= 1);
+        self.0.act(|state| state.pauses -= 1);
         self.0.settle();
     }
 }

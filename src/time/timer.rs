@@ -271,6 +271,19 @@ impl TimerHandle {
     }
 }
 
+/// The process's own timer.
+///
+/// ```
+/// use tenure::time::{Instant, TimerHandle};
+/// assert!(TimerHandle::default().now() <= Instant::now());
+/// ```
+#[cfg(feature = "std")]
+impl Default for TimerHandle {
+    fn default() -> Self {
+        Self(Kind::System)
+    }
+}
+
 /// As [`TimerHandle::new`].
 impl<T: Timer + 'static> From<T> for TimerHandle {
     fn from(timer: T) -> Self {
