@@ -33,7 +33,7 @@
 //! | you want to | |
 //! |---|---|
 //! | chain adapters on a future | [`OwnedFuture`], then [`Owned`] |
-//! | bound its time | [`timeout`] |
+//! | bound its time, or be warned | [`timeout`] |
 //! | try again | [`retry`], and its [trap](retry#the-trap) |
 //! | bound how many run at once | [`limit`] |
 //! | own many, and end them together | [`scope`] |

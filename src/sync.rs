@@ -32,6 +32,37 @@ pub(crate) use shuttle::sync::atomic;
 #[cfg(not(any(tenure_loom, tenure_shuttle)))]
 pub(crate) use static_atomic as atomic;
 
+#[cfg(all(feature = "std", target_has_atomic = "64"))]
+pub(crate) use atomic::AtomicU64;
+
+/// What the timer needs of one, where the target has none.
+#[cfg(all(feature = "std", not(target_has_atomic = "64")))]
+#[derive(Debug)]
+pub(crate) struct AtomicU64(Mutex<u64>);
+
+#[cfg(all(feature = "std", not(target_has_atomic = "64")))]
+impl AtomicU64 {
+    pub(crate) fn new(value: u64) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    pub(crate) fn load(&self, _: atomic::Ordering) -> u64 {
+        self.0.with(|value| *value)
+    }
+
+    pub(crate) fn store(&self, new: u64, _: atomic::Ordering) {
+        self.0.with(|value| *value = new);
+    }
+
+    pub(crate) fn fetch_min(&self, other: u64, _: atomic::Ordering) -> u64 {
+        self.0.with(|value| core::mem::replace(value, other.min(*value)))
+    }
+
+    pub(crate) fn fetch_max(&self, other: u64, _: atomic::Ordering) -> u64 {
+        self.0.with(|value| core::mem::replace(value, other.max(*value)))
+    }
+}
+
 /// Lets `Waker::from` take an `Arc` of the type; being woken calls a function with `&Arc` of it.
 ///
 /// A macro, because the two `Wake` differ: only `alloc`'s `Arc` can be a method's receiver. That also

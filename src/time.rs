@@ -6,6 +6,26 @@
 //! `std` feature. A timer is three methods, so a board's alarm or a runtime's wheel is quickly
 //! wrapped; see [`Timer`].
 //!
+//! # The process's own timer
+//!
+//! It counts in milliseconds: an alarm rings at the end of the one in which it falls, and so never early, and
+//! late by a millisecond at most, beside what the machine needs to wake a thread. Any [`Duration`](core::time::Duration) will do; those
+//! of more than 584 years never end.
+//!
+//! Most timeouts never fire, so it is setting an alarm and cancelling it that has to be cheap. Either takes a
+//! few steps on a timing wheel that other threads hardly ever touch, allocates nothing, and wakes nobody: the one
+//! alarm of `futures-timer` that rings for all is moved only when one is set that comes before all others.
+//! What a burst of alarms has allocated is given back when they are gone.
+//!
+//! Alarms ring on the thread of `futures-timer`, one after the other. A waker that panics there ends nothing; one
+//! that blocks holds up the others.
+//!
+//! What it doesn't count, and doesn't survive:
+//!
+//! - While the machine sleeps, the clock of [`std::time::Instant`] stands still on Linux and macOS, and so does
+//!   this one.
+//! - After a `fork` without `exec`, the child has no thread that rings. Make no timeouts there.
+//!
 //! # Testing
 //!
 //! [`TestClock`] is a timer whose time stands still until somebody moves it. What would take hours

@@ -12,6 +12,15 @@
 //! assert_eq!(aborted.reason(), &AbortReason::TimedOut { after: Duration::from_secs(2) });
 //! ```
 //!
+//! | you want | |
+//! |---|---|
+//! | so much time, from the first wait on | [`with_timeout`](crate::OwnedFuture::with_timeout) |
+//! | until a point in time | [`with_deadline`](crate::OwnedFuture::with_deadline) |
+//! | so much time without progress | [`with_idle_timeout`](crate::OwnedFuture::with_idle_timeout) |
+//! | to change it while it runs | [`with_timeout_handle`](crate::OwnedFuture::with_timeout_handle) |
+//! | to be told, and nothing more | [`warn_after`](crate::OwnedFuture::warn_after) |
+//! | to wait, inside of it, for no longer than makes sense | [`Owner::sleep`](crate::Owner::sleep) |
+//!
 //! # The order of polling
 //!
 //! | | |
@@ -24,6 +33,36 @@
 //! ([`Owner::remaining`](crate::Owner::remaining), a back-off below), whichever is earlier; until
 //! then no clock is read and no alarm is set. A timeout of [`Duration::ZERO`] gives one poll, one
 //! of [`Duration::MAX`] never fires. One that can't come before a deadline above sets no alarm.
+//!
+//! # Which limit it was
+//!
+//! Deadlines nest: what runs below several has the earliest of them, of two that are the same the outer one's.
+//! The [`Aborted`] that comes back tells them apart:
+//!
+//! | | |
+//! |---|---|
+//! | [`reason`](Aborted::reason) | which kind, and how long or until when |
+//! | [`origin`](Aborted::origin) | the name of what the limit was set for, or of the nearest above that has one |
+//! | [`position`](Aborted::position) | [`Below`](Position::Below): the asker's own, [`Above`](Position::Above): an owner's |
+//!
+//! ```
+//! use std::{future::pending, time::Duration};
+//! use tenure::{OwnedFuture, time::TestClock};
+//!
+//! const SECOND: Duration = Duration::from_secs(1);
+//!
+//! let clock = TestClock::new();
+//! let request = pending::<()>().named("query").with_timeout(9 * SECOND);
+//! let session = request.named("session").with_timeout(5 * SECOND).with_timer(&clock);
+//! let aborted = smol::block_on(clock.watch(session)).unwrap_err();
+//! assert_eq!(aborted.to_string(), "timed out after 5s (in `session`)");
+//! ```
+//!
+//! # Futures that never rest
+//!
+//! A future that is ready to be polled again at once, each time, can't keep a timeout from firing. Nor can one
+//! that uses up the budget that a runtime gives to a task: the clock asks for none. But while a poll
+//! doesn't return, nothing can end it.
 
 mod handle;
 mod idle;

@@ -30,10 +30,7 @@ use core::{
 
 use super::{Instant, wheel::Wheel};
 use crate::{
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{AtomicU64, Mutex, atomic::Ordering},
     wake::survived,
 };
 
