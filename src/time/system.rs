@@ -123,17 +123,17 @@ impl Bell for Delay {
 }
 
 fn ringer() -> &'static Waker {
-    struct Ringer;
+    struct Ringer(&'static SystemTimer);
     impl Wake for Ringer {
         fn wake(self: Arc<Self>) {
-            SystemTimer::get().0.ring();
+            self.0.0.ring();
             // A task's waker may have parked this thread, and so have taken what told futures-timer, whose
             // thread this is, that the bell was moved meanwhile: it would sleep on.
             thread::current().unpark();
         }
     }
     static RINGER: OnceLock<Waker> = OnceLock::new();
-    RINGER.get_or_init(|| Waker::from(Arc::new(Ringer)))
+    RINGER.get_or_init(|| Waker::from(Arc::new(Ringer(SystemTimer::get()))))
 }
 
 impl Timer for SystemTimer {

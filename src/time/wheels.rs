@@ -20,6 +20,8 @@
 
 #[cfg(all(test, tenure_loom))]
 mod models;
+#[cfg(all(test, not(any(tenure_loom, tenure_shuttle))))]
+mod tests;
 
 use alloc::vec::Vec;
 use core::{
@@ -31,7 +33,7 @@ use core::{
 use super::{Instant, wheel::Wheel};
 use crate::{
     sync::{AtomicU64, Mutex, atomic::Ordering},
-    wake::survived,
+    wake::{caught, resume, survived},
 };
 
 /// Nanoseconds between two moments at which alarms ring.
@@ -197,20 +199,23 @@ impl<C: Clock, B: Bell> Wheels<C, B> {
         loop {
             // The newest, which is read by what might change it: so loom sees it, too.
             let promised = self.promised.fetch_min(NEVER, Ordering::Relaxed);
-            let rings = promised != NEVER && {
-                let at = Instant::from_nanos(promised.saturating_mul(TICK));
-                bell.set(at - self.clock.now()).is_ready()
-            };
+            let at = Instant::from_nanos(promised.saturating_mul(TICK));
+            let set = caught(|| match promised {
+                NEVER => Poll::Pending,
+                _ => bell.set(at - self.clock.now()),
+            });
+            // Back in its place, whatever has become of it: others depend on it.
             let noted = self.bell.with(|tower| {
-                if mem::take(&mut tower.again) {
+                if mem::take(&mut tower.again) && set.is_ok() {
                     return Some(bell);
                 }
                 tower.bell = Some(bell);
                 None
             });
-            match noted {
-                Some(taken) => bell = taken,
-                None => return rings,
+            match (noted, set) {
+                (Some(taken), _) => bell = taken,
+                (None, Ok(set)) => return set.is_ready(),
+                (None, Err(panic)) => resume(panic),
             }
         }
     }
