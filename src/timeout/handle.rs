@@ -7,7 +7,7 @@ use core::{
     time::Duration,
 };
 
-use super::{Watch, place};
+use super::{Watch, is_needless, place};
 use crate::{
     abort::{AbortReason, Aborted, Name, Position},
     owner::{Deadline, End, Lent, Link},
@@ -302,6 +302,10 @@ impl Watch for TimeoutHandle {
             run.apply(change, lent);
         }
         let at = run.deadline.fix(run.end(), || timer.now());
+        if is_needless(at, lent.deadline()) {
+            run.sleep = None;
+            return Poll::Pending;
+        }
         let sleep = run.sleep.get_or_insert_with(|| timer.sleep_until(at));
         Pin::new(sleep).poll(cx).map(|()| AbortReason::TimedOut { after: run.after })
     }
