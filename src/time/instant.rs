@@ -117,10 +117,11 @@ impl Sub for Instant {
     }
 }
 
-/// The same moment on the process's own timer; what lies before that began to count is its start.
+/// The same moment on the process's own timer; what lies before that began to count is its start. In a
+/// browser, where `std` has no clock, the instant is one of the crate `web-time`.
 #[cfg(feature = "std")]
-impl From<std::time::Instant> for Instant {
-    fn from(instant: std::time::Instant) -> Self {
+impl From<super::system::StdInstant> for Instant {
+    fn from(instant: super::system::StdInstant) -> Self {
         super::system::SystemTimer::get().instant(instant)
     }
 }

@@ -17,10 +17,15 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread, thread_local,
-    time::Instant as StdInstant,
 };
 
 use futures_timer::Delay;
+
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+pub(super) use std::time::Instant as StdInstant;
+/// That of `std` panics there.
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub(super) use web_time::Instant as StdInstant;
 
 use super::{
     AlarmId, Instant, Timer,
@@ -117,6 +122,9 @@ impl Clock for SinceStart {
 
 impl Bell for Delay {
     fn set(&mut self, after: Duration) -> Poll<()> {
+        // In a browser it counts in whole milliseconds, and leaves off the rest: it would ring too early.
+        #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+        let after = after.saturating_add(Duration::from_nanos(999_999));
         self.reset(after.min(LONGEST));
         Pin::new(self).poll(&mut Context::from_waker(ringer()))
     }
