@@ -236,35 +236,34 @@ impl HandleRun {
 impl Seated {
     /// What has changed; if nothing has, it is from now on told to `task`.
     fn listen(&self, task: &Waker) -> Option<Change> {
-        let knows = |seat: &Seat| seat.task.as_ref().is_some_and(|old| old.will_wake(task));
-        let looked = self.state.with(|state| {
-            let seat = state.runs.get_mut(self.key)?;
-            let knows = knows(seat);
-            seat.polled = !knows || seat.change.is_some();
-            Some((seat.change.take(), knows))
-        });
-        match looked {
-            Some((None, false)) => {
-                let task = task.clone();
-                let (change, replaced) = self.state.with(|state| {
-                    let Some(seat) = state.runs.get_mut(self.key) else { return (None, None) };
-                    seat.polled = seat.change.is_some();
-                    (seat.change.take(), seat.task.replace(task))
-                });
-                drop(replaced);
-                change
-            }
-            looked => looked.and_then(|(change, _)| change),
+        let (change, knows) = self.with(|seat| {
+            let knows = seat.task.as_ref().is_some_and(|old| old.will_wake(task));
+            seat.polled = seat.change.is_some() || !knows;
+            (seat.change.take(), knows)
+        })?;
+        if change.is_some() || knows {
+            return change;
         }
+        let task = task.clone();
+        let replaced = self.with(|seat| {
+            seat.polled = false;
+            seat.task.replace(task)
+        });
+        // What has changed meanwhile stays where it is until this is done.
+        drop(replaced);
+        self.with(|seat| seat.change.take())?
     }
 
     /// What has changed; what does from now on is found by [`listen`](Self::listen).
     fn begin_poll(&self) -> Option<Change> {
-        self.state.with(|state| {
-            let seat = state.runs.get_mut(self.key)?;
+        self.with(|seat| {
             seat.polled = true;
             seat.change.take()
-        })
+        })?
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Seat) -> R) -> Option<R> {
+        self.state.with(|state| state.runs.get_mut(self.key).map(f))
     }
 }
 
