@@ -155,7 +155,8 @@ fn an_inner_timeout_fires_when_the_outer_one_is_cleared() {
 /// or at the very instant at which the outer one would have fired.
 #[test]
 fn an_inner_timeout_fires_when_the_outer_one_is_changed_from_within() {
-    let changes: [(fn(&TimeoutHandle), u32); 3] = [
+    type Change = fn(&TimeoutHandle);
+    let changes: [(Change, u32); 3] = [
         (TimeoutHandle::clear, 5),
         (|outer| outer.extend(100 * SECOND), 5),
         (|outer| outer.reset(2 * SECOND), 2),
