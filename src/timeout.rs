@@ -128,7 +128,7 @@ struct Run {
 enum Stage {
     /// Nothing was pending yet.
     Begun,
-    /// For its alarm, which is always there until its time has come.
+    /// For its alarm, which is there until its time has come, unless it could not be set.
     Waiting(Option<Alarm>),
     /// A deadline above comes first.
     Needless,
@@ -207,7 +207,7 @@ impl Run {
     #[inline]
     fn poll_clock(&mut self, end: End, cx: &Context<'_>, lent: &Lent<'_>) -> Poll<AbortReason> {
         match (&mut *self.stage, self.deadline.fixed()) {
-            (Stage::Waiting(alarm), Some(at)) => {
+            (Stage::Waiting(alarm @ Some(_)), Some(at)) => {
                 return Alarm::poll(alarm, at, cx).map(|()| end.reason());
             }
             // One above may have been moved since.

@@ -4,7 +4,7 @@
 //! listed among those that were kept.
 
 use std::{
-    fmt::Debug,
+    fmt::{Debug, Display},
     future::{Pending, Ready},
     marker::PhantomPinned,
     panic::{RefUnwindSafe, UnwindSafe},
@@ -21,10 +21,14 @@ use tenure::{
     limit::Limited,
     named::Named,
     operation::{Call, CallState, Once, Task, TaskState},
+    owner::OwnerSleep,
     retry::{Always, BackoffState, Delays, Jitter, Retry, RetryState, Retrying, Silently},
     scope::{Builder, Close, InScope, Report, TryInScope},
     time::{AlarmId, Instant, Pause, Sleep, TestClock, Timer, TimerHandle, Watch},
-    timeout::{Timeout, TimeoutState},
+    timeout::{
+        self, HandleRun, Idle, IdleRun, Overdue, Timeout, TimeoutHandle, TimeoutState, Warn,
+        WarnRun, Watched, WatchedState,
+    },
     with_abort::{WithAbort, WithAbortState},
     with_timer::WithTimer,
 };
@@ -34,8 +38,12 @@ type Text = Result<String, String>;
 type LocalText = Result<Rc<str>, String>;
 
 /// The longest chain there is, over any operation.
-type Chain<O> =
-    InScope<Timeout<Limited<Retry<WithTimer<WithAbort<Named<Timeout<O>>, AbortHandle>>, Backoff>>>>;
+type Chain<O> = InScope<
+    Timeout<
+        Limited<Retry<WithTimer<WithAbort<Named<Timeout<Watching<O>>>, AbortHandle>>, Backoff>>,
+    >,
+>;
+type Watching<O> = Watched<Watched<Watched<O, TimeoutHandle>, Idle>, Warn<fn(&Overdue<'_>)>>;
 
 #[test]
 fn handles_go_to_any_thread() {
@@ -45,6 +53,7 @@ fn handles_go_to_any_thread() {
     assert_impl_all!(WaitAborted: Send, Sync, Unpin, FusedFuture, Debug);
     assert_impl_all!(Owner: Send, Sync, Unpin, Clone, Debug);
     assert_impl_all!(Limit: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(TimeoutHandle: Send, Sync, Unpin, Clone, Debug);
     assert_impl_all!(Scope: Send, Sync, Unpin, Clone, Debug);
     assert_impl_all!(Builder: Send, Sync, Unpin, Debug);
     assert_impl_all!(Close: Send, Unpin, FusedFuture, Debug);
@@ -90,14 +99,33 @@ fn time_goes_to_any_thread() {
     assert_impl_all!(TestClock: Send, Sync, Unpin, Clone, Debug);
     assert_impl_all!(Pause: Send, Sync, Unpin, Debug);
     assert_impl_all!(Sleep: Send, Sync, Unpin, FusedFuture, Debug);
+    assert_impl_all!(OwnerSleep: Send, Sync, Unpin, FusedFuture, Debug);
     assert_impl_all!(Watch<Ready<()>>: Send, Sync, FusedFuture, Debug);
     assert_not_impl_any!(Watch<Ready<Local>>: Send, Sync);
+}
+
+#[test]
+fn what_looks_at_the_clock_goes_to_any_thread() {
+    assert_impl_all!(TimeoutHandle: timeout::Watch);
+    assert_impl_all!(Idle: timeout::Watch, Send, Sync, Unpin, Copy, Debug);
+    assert_impl_all!(Warn<fn(&Overdue<'_>)>: timeout::Watch, Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(Overdue<'static>: Send, Sync, Unpin, Copy, Debug, Display);
+    assert_impl_all!(HandleRun: Send, Unpin, Debug);
+    assert_impl_all!(IdleRun: Send, Sync, Unpin, Debug);
+    assert_impl_all!(WarnRun: Send, Sync, Unpin, Debug);
+    // Whom it tells counts.
+    assert_not_impl_any!(Warn<Local>: Send, Sync);
+    assert_not_impl_any!(Watched<(), Warn<Local>>: Send, Sync);
 }
 
 #[test]
 fn a_chain_is_send_if_what_it_runs_is() {
     assert_impl_all!(Owned<Once<Ready<()>>>: Send, Sync, FusedFuture, Debug);
     assert_not_impl_any!(Owned<Once<Ready<Local>>>: Send, Sync);
+    assert_impl_all!(Owned<Watched<Once<Ready<()>>, Idle>>: Send, Sync, FusedFuture, Debug);
+    assert_not_impl_any!(Owned<Watched<Once<Ready<Local>>, Idle>>: Send, Sync);
+    assert_impl_all!(Owned<Watching<Once<Ready<()>>>>: Send, FusedFuture, Debug);
+    assert_not_impl_any!(Owned<Watching<Once<Ready<Local>>>>: Send, Sync);
     assert_impl_all!(Flatten<Once<Ready<Text>>>: Send, Sync, FusedFuture, Debug);
     assert_not_impl_any!(Flatten<Once<Ready<LocalText>>>: Send, Sync);
     assert_impl_all!(FlattenInto<Once<Ready<Text>>, Error<String>>: Send, Sync, Debug);
@@ -124,6 +152,7 @@ fn a_chain_is_never_unpin() {
     assert_not_impl_any!(Owned<Call<fn() -> Ready<()>>>: Unpin);
     assert_not_impl_any!(Owned<Task<fn(Owner) -> Ready<()>>>: Unpin);
     assert_not_impl_any!(Owned<Chain<Call<fn() -> Ready<Text>>>>: Unpin);
+    assert_not_impl_any!(Owned<Watching<Once<Ready<()>>>>: Unpin);
     assert_not_impl_any!(Flatten<Once<Ready<Text>>>: Unpin);
     assert_not_impl_any!(FlattenInto<Once<Ready<Text>>, Error<String>>: Unpin);
 }
@@ -151,9 +180,14 @@ fn an_operation_is_what_its_parts_are() {
 
     assert_impl_all!(RetryState<(), BackoffState>: Send, Unpin, Debug);
     assert_impl_all!(TimeoutState<()>: Send, Unpin, Debug);
+    assert_impl_all!(WatchedState<(), HandleRun>: Send, Unpin, Debug);
+    assert_impl_all!(WatchedState<(), IdleRun>: Send, Sync, Unpin, Debug);
+    assert_impl_all!(WatchedState<(), WarnRun>: Send, Sync, Unpin, Debug);
+    assert_not_impl_any!(WatchedState<Local, IdleRun>: Send, Sync);
     assert_impl_all!(WithAbortState<()>: Send, Unpin, Debug);
     assert_not_impl_any!(RetryState<PhantomPinned, ()>: Unpin);
     assert_not_impl_any!(TimeoutState<PhantomPinned>: Unpin);
+    assert_not_impl_any!(WatchedState<PhantomPinned, ()>: Unpin);
     assert_not_impl_any!(WithAbortState<PhantomPinned>: Unpin);
 }
 

@@ -12,10 +12,11 @@ mod support;
 use std::{cell::Cell, future::pending, time::Duration};
 
 use futures::{executor::block_on, future::join};
-use support::{MILLISECOND, SECOND};
+use support::{ByHand, Count, MILLISECOND, SECOND, on_wake};
 use tenure::{
-    Backoff, Limit, OwnedFuture, Scope,
+    Backoff, Limit, OwnedFuture, Owner, Scope,
     time::{TestClock, TimerHandle},
+    timeout::TimeoutHandle,
 };
 
 #[test]
@@ -37,6 +38,50 @@ fn a_chain_waits_by_the_timer_that_it_is_given() {
     let aborted = block_on(clock.watch(stuck)).unwrap_err();
     assert_eq!(aborted.to_string(), "timed out after 1s (in `core`)");
     assert_eq!((calls.get(), clock.elapsed()), (3, 5 * SECOND));
+}
+
+#[test]
+fn what_is_changed_idle_or_late_is_told_so() {
+    let (clock, timeout) = (TestClock::new(), TimeoutHandle::new(SECOND));
+    let told = Cell::new(0);
+    let changes = async {
+        timeout.extend(9 * SECOND);
+        clock.sleep(SECOND).await;
+        pending::<()>().await
+    };
+    let chain = changes
+        .with_idle_timeout(5 * SECOND)
+        .with_timeout_handle(&timeout)
+        .warn_after(2 * SECOND, |_| told.set(told.get() + 1))
+        .with_timer(&clock);
+    assert_eq!(block_on(clock.watch(chain)).unwrap_err().to_string(), "made no progress for 5s");
+    assert_eq!((told.get(), clock.elapsed()), (1, 6 * SECOND));
+
+    let naps = |owner: Owner| async move { owner.sleep(SECOND).await };
+    let chain = naps.with_timeout(2 * SECOND).with_timer(&clock);
+    assert_eq!(block_on(clock.watch(chain)).unwrap(), Ok(()));
+    assert_eq!(clock.elapsed(), 7 * SECOND);
+}
+
+/// Each change, and each wake-up, enters a critical section; none is entered within another.
+#[test]
+fn a_change_and_a_wake_up_come_from_within_a_wake_up() {
+    let (clock, timeout) = (TestClock::new(), TimeoutHandle::new(SECOND));
+    let (wakes, inside) = (Count::default(), timeout.clone());
+    let counted = wakes.clone();
+    let waker = on_wake(move || {
+        if counted.add() == 0 {
+            inside.extend(SECOND);
+        }
+    });
+    let stuck = pending::<()>().with_idle_timeout(9 * SECOND).with_timeout_handle(&timeout);
+    let mut stuck = ByHand::new(stuck.with_timer(&clock));
+    assert!(stuck.poll_with(&waker).is_pending());
+    timeout.extend(SECOND);
+    assert!(stuck.poll_with(&waker).is_pending());
+    clock.advance(3 * SECOND);
+    assert_eq!(wakes.get(), 2);
+    assert_eq!(stuck.ready().unwrap_err().to_string(), "timed out after 3s");
 }
 
 #[test]
@@ -91,8 +136,8 @@ mod without_a_timer {
     use std::{future::Future, task::Poll};
 
     use futures::future::poll_fn;
-    use support::{ByHand, CENTURY, Count, failing, hanging};
-    use tenure::{AbortReason, Aborted, Owner, abort::Position, time::Instant};
+    use support::{CENTURY, failing, hanging};
+    use tenure::{AbortReason, Aborted, abort::Position, time::Instant};
 
     use super::*;
 
@@ -117,6 +162,38 @@ mod without_a_timer {
         for at in [Instant::START, Instant::from_nanos(5), Instant::NEVER] {
             assert_no_timer(pending::<()>().with_deadline(at));
             assert_eq!(ByHand::new(async { 7 }.with_deadline(at)).ready().unwrap(), 7);
+        }
+    }
+
+    #[test]
+    fn those_beside_an_operation_say_so_at_the_first_pending() {
+        for after in [ZERO, SECOND, CENTURY, Duration::MAX] {
+            let timeout = TimeoutHandle::new(after);
+            assert_no_timer(pending::<()>().with_timeout_handle(&timeout));
+            assert_no_timer(pending::<()>().with_idle_timeout(after));
+            assert_no_timer(pending::<()>().warn_after(after, |overdue| panic!("{overdue}")));
+            let ready = async { 7 }.with_timeout_handle(&timeout).with_idle_timeout(after);
+            let ready = ready.warn_after(after, |overdue| panic!("{overdue}"));
+            assert_eq!(ByHand::new(ready).ready().unwrap(), 7);
+            timeout.clear();
+            assert_no_timer(pending::<()>().with_timeout_handle(&timeout));
+        }
+        let attempts = Count::default();
+        let policy = Backoff::fixed(ZERO).attempts(9);
+        assert_no_timer(hanging(&attempts).with_idle_timeout(SECOND).retry(policy));
+        assert_no_timer(hanging(&attempts).warn_after(SECOND, |_| {}).retry(policy));
+        let timeout = TimeoutHandle::new(SECOND);
+        assert_no_timer(hanging(&attempts).with_timeout_handle(&timeout).retry(policy));
+        assert_eq!(attempts.get(), 3);
+    }
+
+    #[test]
+    fn an_owner_can_not_sleep() {
+        for after in [SECOND, Duration::MAX] {
+            let naps = |owner: Owner| async move { owner.sleep(after).await };
+            let slept = ByHand::new(naps.named("naps")).ready().unwrap().unwrap_err();
+            assert_eq!(slept.to_string(), "has to wait, but no timer was given (in `naps`)");
+            assert_eq!(slept.position(), Position::Above);
         }
     }
 

@@ -12,11 +12,12 @@ use std::{
 };
 
 use async_lock::Mutex;
-use support::{ByHand, Count, Drops, Log, SECOND, Token, for_each_receiver};
+use support::{ByHand, Count, CountingTimer, Drops, Log, SECOND, Token, for_each_receiver};
 use tenure::{
     AbortHandle, AbortReason, Aborted, Backoff, Limit, Owned, OwnedFuture, Owner, Scope,
     operation::Operation,
     time::{Instant, TestClock},
+    timeout::{Overdue, TimeoutHandle},
 };
 
 /// Makes futures that hold a lock, for ever.
@@ -74,6 +75,53 @@ fn with_deadline_drops_first() {
         let clock = TestClock::new();
         let chain = work.with_deadline(Instant::START + SECOND).with_timer(&clock);
         assert!(holder.assert_let_go(chain, || clock.advance(SECOND)).is_timeout());
+    });
+}
+
+#[test]
+fn with_timeout_handle_drops_first_and_leaves_its_handle() {
+    for_each_holder!(|holder, work| {
+        let (clock, timeout) = (TestClock::new(), TimeoutHandle::new(SECOND));
+        let chain = work.with_timeout_handle(&timeout).with_timer(&clock);
+        assert!(holder.assert_let_go(chain, || clock.advance(SECOND)).is_timeout());
+    });
+    for_each_holder!(|holder, work| {
+        let (clock, timeout) = (TestClock::new(), TimeoutHandle::new(9 * SECOND));
+        let chain = work.with_timeout_handle(&timeout).with_timer(&clock);
+        assert!(holder.assert_let_go(chain, || timeout.reset(Duration::ZERO)).is_timeout());
+    });
+
+    let (clock, timeout) = (TestClock::new(), TimeoutHandle::new(SECOND));
+    let chain = pending::<()>().with_timeout_handle(&timeout).with_timer(&clock);
+    let mut chain = ByHand::polled(chain);
+    clock.advance(SECOND);
+    assert!(chain.poll().is_ready());
+    let wakes = chain.wakes();
+    timeout.reset(SECOND);
+    assert_eq!((chain.wakes(), chain.wakers()), (wakes, 0));
+}
+
+#[test]
+fn with_idle_timeout_drops_first() {
+    for_each_holder!(|holder, work| {
+        let clock = TestClock::new();
+        let chain = work.with_idle_timeout(SECOND).with_timer(&clock);
+        assert!(holder.assert_let_go(chain, || clock.advance(SECOND)).is_timeout());
+    });
+}
+
+/// What it runs is dropped before it could tell of it.
+#[test]
+fn warn_after_drops_with_what_is_above() {
+    for_each_holder!(|holder, work| {
+        let (clock, stop) = (TestClock::new(), AbortHandle::new());
+        let chain = work.warn_after(SECOND, |overdue| panic!("{overdue}"));
+        let chain = chain.with_abort(&stop).with_timer(&clock);
+        let end = || {
+            clock.advance(SECOND);
+            stop.abort("stop")
+        };
+        assert_eq!(holder.assert_let_go(chain, end).reason(), &"stop".into());
     });
 }
 
@@ -150,9 +198,12 @@ fn the_whole_chain_drops_first() {
     let scope = Scope::builder("scope").timer(&clock).build();
     let chain = (move || hold.hold())
         .with_timeout(2 * SECOND)
+        .with_idle_timeout(SECOND)
         .retry(Backoff::exponential())
+        .warn_after(5 * SECOND, |_| {})
         .limit(&limit)
         .with_timeout(10 * SECOND)
+        .with_timeout_handle(&TimeoutHandle::new(20 * SECOND))
         .in_scope(&scope);
     holder.assert_let_go(chain, || scope.abort("stop"));
     assert_eq!((limit.active(), scope.members()), (0, 0));
@@ -227,6 +278,12 @@ fn what_ran_is_dropped_when_a_value_is_ready() {
     }
 
     assert_eq!(run(make(&dropped).with_timeout(SECOND), counts), (0, 1));
+    let timeout = TimeoutHandle::new(SECOND);
+    assert_eq!(run(make(&dropped).with_timeout_handle(&timeout), counts), (0, 2));
+    assert_eq!(run(make(&dropped).with_idle_timeout(SECOND), counts), (0, 3));
+    let capture = captured.token();
+    let tell = move |_: &Overdue<'_>| _ = &capture;
+    assert_eq!(run(make(&dropped).warn_after(SECOND, tell), counts), (1, 4));
 
     let (drops, capture) = (dropped.clone(), captured.token());
     let call = move || {
@@ -234,7 +291,7 @@ fn what_ran_is_dropped_when_a_value_is_ready() {
         make(&drops)
     };
     let chain = call.with_timeout(SECOND).retry(Backoff::exponential()).limit(&Limit::new(1));
-    assert_eq!(run(chain, counts), (1, 2));
+    assert_eq!(run(chain, counts), (2, 5));
 
     let (drops, capture) = (dropped.clone(), captured.token());
     let task = move |_: Owner| {
@@ -243,14 +300,15 @@ fn what_ran_is_dropped_when_a_value_is_ready() {
     };
     let scope = Scope::new("scope");
     let chain = task.in_scope(&scope).with_abort(AbortHandle::new());
-    assert_eq!(run(chain, counts), (2, 3));
+    assert_eq!(run(chain, counts), (3, 6));
 }
 
 /// What `retry` and its friends were given goes, too.
 #[test]
 fn captures_are_dropped_when_an_abort_is_ready() {
     let (captured, stop) = (Drops::default(), AbortHandle::new());
-    let (a, b, c, d) = (captured.token(), captured.token(), captured.token(), captured.token());
+    let (a, b, c, d, e) =
+        (captured.token(), captured.token(), captured.token(), captured.token(), captured.token());
     let policy = std::iter::from_fn(move || {
         let _: &Token = &a;
         Some(SECOND)
@@ -268,13 +326,50 @@ fn captures_are_dropped_when_an_abort_is_ready() {
         .on_retry(move |_| {
             let _: &Token = &d;
         })
+        .warn_after(SECOND, move |_| {
+            let _: &Token = &e;
+        })
         .with_abort(&stop);
     let mut chain = ByHand::new(chain);
     assert!(chain.poll().is_pending());
     stop.abort("stop");
     assert_eq!(captured.dropped(), 0);
     assert!(chain.poll().is_ready());
-    assert_eq!(captured.dropped(), 4);
+    assert_eq!(captured.dropped(), 5);
+}
+
+/// Also where the whole is dropped.
+#[test]
+fn what_runs_is_dropped_before_the_alarm_and_the_seat_are_given_up() {
+    struct Alarms(CountingTimer, TimeoutHandle, Log<(usize, bool)>);
+    impl Drop for Alarms {
+        fn drop(&mut self) {
+            let seated = format!("{:?}", self.1).contains("running: 1");
+            self.2.note((self.0.outstanding(), seated));
+        }
+    }
+    let (timer, timeout, seen) =
+        (CountingTimer::default(), TimeoutHandle::new(SECOND), Log::default());
+    let work = || {
+        let alarms = (timer.clone(), timeout.clone(), seen.clone());
+        let runs = move || {
+            let (timer, timeout, seen) = alarms.clone();
+            let alarms = Alarms(timer, timeout, seen);
+            async move {
+                let _alarms = alarms;
+                pending::<()>().await
+            }
+        };
+        let chain = runs.with_idle_timeout(2 * SECOND).with_timeout_handle(&timeout);
+        chain.warn_after(SECOND, |_| {}).with_timer(timer.clone())
+    };
+    drop(ByHand::polled(work()));
+    let stop = AbortHandle::new();
+    let mut aborted = ByHand::polled(work().with_abort(&stop));
+    stop.abort("stop");
+    assert!(aborted.poll().is_ready());
+    assert_eq!(seen.all(), [(3, true); 2]);
+    assert_eq!(timer.outstanding(), 0);
 }
 
 executors::on_every_executor! {

@@ -13,7 +13,11 @@ use std::{
 };
 
 use support::{ByHand, Count, CountingTimer, Drops, SECOND, Token, panic_quietly};
-use tenure::{AbortHandle, Aborted, Backoff, Limit, Owned, OwnedFuture, Scope, operation::Repeat};
+use tenure::{
+    AbortHandle, Aborted, Backoff, Limit, Owned, OwnedFuture, Scope,
+    operation::Repeat,
+    timeout::{Overdue, TimeoutHandle},
+};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
@@ -41,6 +45,9 @@ enum Ending {
 enum Adapter {
     None,
     Timeout,
+    Handle,
+    Idle,
+    Warn,
     Retry,
     Limit,
     InScope,
@@ -58,15 +65,26 @@ enum Outcome {
     Unfinished,
 }
 
-use Adapter::{Abort, InScope, Named, Retry, Timeout, Timer};
+use Adapter::{Abort, Handle, Idle, InScope, Named, Retry, Timeout, Timer, Warn};
 use Ending::{AbortedAfter, AbortedBefore, AbortedDuring, Dropped, Forgotten, RunsOut};
 use Kind::{Fails, PanicsOnDrop, PanicsOnPoll, PendsOnce, Ready};
 
 const KINDS: [Kind; 5] = [Ready, PendsOnce, Fails, PanicsOnPoll, PanicsOnDrop];
 const ENDINGS: [Ending; 6] =
     [RunsOut, AbortedBefore, AbortedDuring, AbortedAfter, Dropped, Forgotten];
-const ADAPTERS: [Adapter; 8] =
-    [Adapter::None, Timeout, Retry, Adapter::Limit, InScope, Abort, Named, Timer];
+const ADAPTERS: [Adapter; 11] = [
+    Adapter::None,
+    Timeout,
+    Handle,
+    Idle,
+    Warn,
+    Retry,
+    Adapter::Limit,
+    InScope,
+    Abort,
+    Named,
+    Timer,
+];
 
 /// Who makes how many, polls, and ends how: what must come out.
 fn expected(kind: Kind, ending: Ending, retries: u32) -> (usize, usize, Outcome) {
@@ -94,6 +112,7 @@ struct World {
     stop: AbortHandle,
     /// Never aborted.
     other: AbortHandle,
+    timeout: TimeoutHandle,
     limit: Limit,
     scope: Scope,
     timer: CountingTimer,
@@ -133,6 +152,27 @@ impl Drop for Inner {
     }
 }
 
+/// How many alarms a pending chain has.
+fn alarms(first: Adapter, second: Adapter) -> usize {
+    // A timeout sets none where one above comes no later.
+    let needless = [first, second].iter().all(|adapter| [Timeout, Handle].contains(adapter));
+    let sets_one = |adapter| usize::from([Timeout, Handle, Idle, Warn].contains(&adapter));
+    sets_one(first) + sets_one(second) - usize::from(needless)
+}
+
+/// How many clones of its task's waker a pending chain has: what runs and the outermost adapter have one each,
+/// an alarm has two, one in its timer, and whoever can be told of something has one for that.
+fn wakers(first: Adapter, second: Adapter) -> usize {
+    let told = |adapter| usize::from([Handle, Idle, InScope, Abort].contains(&adapter));
+    let of_alarms = 2 * alarms(first, second);
+    // What runs under an idle timeout has another waker, which alone has one of the task's.
+    match (first, second) {
+        (_, Idle) => 1 + told(Idle) + 2,
+        (Idle, _) => 1 + told(Idle) + told(second) + of_alarms,
+        _ => 2 + told(first) + told(second) + of_alarms,
+    }
+}
+
 type Chain = Pin<Box<dyn Future<Output = Result<Result<(), ()>, Aborted>>>>;
 
 impl World {
@@ -142,6 +182,7 @@ impl World {
             abort_in_poll: ending == AbortedDuring,
             stop: AbortHandle::new(),
             other: AbortHandle::new(),
+            timeout: TimeoutHandle::new(SECOND),
             limit: Limit::new(2),
             scope: Scope::new("scope"),
             timer: CountingTimer::default(),
@@ -160,6 +201,9 @@ impl World {
         match first {
             Adapter::None => self.outer(make, second),
             Timeout => self.outer(make.with_timeout(SECOND), second),
+            Handle => self.outer(make.with_timeout_handle(&self.timeout), second),
+            Idle => self.outer(make.with_idle_timeout(SECOND), second),
+            Warn => self.outer(make.warn_after(SECOND, never), second),
             Retry => self.outer(make.retry(TWICE), second),
             Adapter::Limit => self.outer(make.limit(&self.limit), second),
             InScope => self.outer(make.in_scope(&self.scope), second),
@@ -176,6 +220,9 @@ impl World {
         match second {
             Adapter::None => self.outermost(chain),
             Timeout => self.outermost(chain.with_timeout(SECOND)),
+            Handle => self.outermost(chain.with_timeout_handle(&self.timeout)),
+            Idle => self.outermost(chain.with_idle_timeout(SECOND)),
+            Warn => self.outermost(chain.warn_after(SECOND, never)),
             Retry => self.outermost(chain.retry(TWICE)),
             Adapter::Limit => self.outermost(chain.limit(&self.limit)),
             InScope => self.outermost(chain.in_scope(&self.scope)),
@@ -191,6 +238,11 @@ impl World {
     {
         Box::pin(chain.with_abort(self.stop.clone()).with_timer(self.timer.clone()))
     }
+}
+
+/// No time passes.
+fn never(overdue: &Overdue<'_>) {
+    unreachable!("{overdue}");
 }
 
 const TWICE: Backoff = Backoff::fixed(Duration::ZERO).attempts(2);
@@ -212,6 +264,10 @@ fn check(kind: Kind, ending: Ending, first: Adapter, second: Adapter) {
     }
     let mut polled = caught(|| chain.poll());
     let pending = matches!(polled, Some(Poll::Pending));
+    if pending {
+        assert_eq!(world.timer.live(), alarms(first, second), "alarms: {case}");
+        assert_eq!(chain.wakers(), wakers(first, second), "wakers: {case}");
+    }
     if pending && ending == AbortedAfter {
         world.stop.abort("after");
     }
@@ -251,7 +307,11 @@ fn check(kind: Kind, ending: Ending, first: Adapter, second: Adapter) {
     assert_eq!(world.drops.dropped(), made, "drops: {case}");
     assert_eq!(task.wakers(), 0, "wakers: {case}");
     assert_eq!((world.limit.active(), world.limit.waiting()), (0, 0), "permits: {case}");
-    assert_eq!((world.scope.members(), world.timer.live()), (0, 0), "members, alarms: {case}");
+    assert_eq!(
+        (world.scope.members(), world.timer.outstanding()),
+        (0, 0),
+        "members, alarms: {case}"
+    );
 }
 
 #[test]
@@ -267,5 +327,5 @@ fn each_adapter_and_each_two_of_them_count_as_they_should() {
             }
         }
     }
-    assert_eq!(cases, 8 * 8 * 5 * 6);
+    assert_eq!(cases, 11 * 11 * 5 * 6);
 }

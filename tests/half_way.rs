@@ -8,7 +8,9 @@ use std::{future::pending, mem, sync::Arc, task::Poll};
 
 use futures_lite::future::yield_now;
 use support::{ByHand, CountingTimer, Drops, MILLISECOND};
-use tenure::{AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Owner, Scope};
+use tenure::{
+    AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Owner, Scope, timeout::TimeoutHandle,
+};
 
 /// All that a chain may leave something in.
 struct World {
@@ -16,6 +18,7 @@ struct World {
     limit: Limit,
     scope: Scope,
     stop: AbortHandle,
+    timeout: TimeoutHandle,
     drops: Drops,
     /// Holds the only permit for the first polls.
     holder: Option<ByHand<'static, Result<(), Aborted>>>,
@@ -31,6 +34,7 @@ impl World {
         Self {
             holder: Some(ByHand::polled(holder)),
             stop: AbortHandle::new(),
+            timeout: TimeoutHandle::new(900 * MILLISECOND),
             drops: Drops::default(),
             timer,
             limit,
@@ -55,9 +59,14 @@ impl World {
         };
         let chain = attempt
             .with_timeout(20 * MILLISECOND)
+            .with_idle_timeout(100 * MILLISECOND)
+            .warn_after(10 * MILLISECOND, |_| {})
             .retry(Backoff::fixed(10 * MILLISECOND))
             .limit(&self.limit)
             .with_timeout(1000 * MILLISECOND)
+            .with_timeout_handle(&self.timeout)
+            .with_idle_timeout(500 * MILLISECOND)
+            .warn_after(20 * MILLISECOND, |_| {})
             .with_abort(self.stop.clone())
             .named("chain")
             .try_in_scope(&self.scope);
@@ -74,9 +83,17 @@ impl World {
             if polled == 1 {
                 self.holder = None;
             }
+            if polled % 3 == 2 {
+                self.timeout.extend(MILLISECOND);
+            }
             self.timer.advance(5 * MILLISECOND);
         }
         polls
+    }
+
+    /// Nobody is left whom a change of the timeout would be told.
+    fn runs_nothing(&self) -> bool {
+        format!("{:?}", self.timeout).contains("running: 0")
     }
 
     /// How many polls it takes to the end.
@@ -106,6 +123,7 @@ fn a_chain_dropped_after_any_poll_leaves_nothing() {
         world.timer.advance(MILLISECOND);
         assert_eq!(world.timer.live(), 0, "alarms after {polls}");
         assert_eq!(task.wakers(), 0, "wakers after {polls}");
+        assert!(world.runs_nothing(), "runs after {polls}");
         assert_eq!(world.drops.live(), 0, "futures after {polls}");
         assert_eq!((world.limit.active(), world.limit.waiting()), (0, 0), "permits after {polls}");
         assert_eq!(world.scope.members(), 0, "members after {polls}");
@@ -132,6 +150,7 @@ fn a_chain_aborted_after_any_poll_leaves_nothing_at_its_verdict() {
         world.timer.advance(MILLISECOND);
         assert_eq!(world.timer.live(), 0, "alarms after {polls}");
         assert_eq!(chain.wakers(), 0, "wakers after {polls}");
+        assert!(world.runs_nothing(), "runs after {polls}");
         assert_eq!((world.drops.made(), world.drops.live()), (before, 0), "futures after {polls}");
         assert_eq!((world.limit.active(), world.limit.waiting()), (0, 0), "permits after {polls}");
         assert_eq!(world.scope.members(), 0, "members after {polls}");

@@ -3,6 +3,7 @@
 mod support;
 
 use std::{
+    cell::Cell,
     future::pending,
     sync::{
         Arc, Mutex,
@@ -14,8 +15,9 @@ use std::{
 
 use support::{ByHand, panic_of};
 use tenure::{
-    Limit, OwnedFuture, Owner,
+    Aborted, Limit, OwnedFuture, Owner,
     time::{AlarmId, Instant, TestClock, Timer, TimerHandle},
+    timeout::{Overdue, TimeoutHandle},
 };
 
 /// A timer whose time stands still; its first alarm, or its first look at the clock, may fail.
@@ -44,6 +46,12 @@ impl Timer for Faulty {
 
 fn faulty_alarm() -> TimerHandle {
     TimerHandle::new(Faulty { alarm_fails: true.into(), ..Faulty::default() })
+}
+
+/// One that can be told to fail later.
+fn faulty() -> (&'static Faulty, TimerHandle) {
+    let faulty: &Faulty = Box::leak(Box::default());
+    (faulty, TimerHandle::from_static(faulty))
 }
 
 /// A queue holds its timer and sets an alarm on it, whose waker would hold the queue.
@@ -97,6 +105,51 @@ fn a_clock_that_fails_once_makes_no_timeout_endless() {
     panic_of(|| chain.poll().is_pending());
     let Poll::Ready(deadline) = chain.poll() else { panic!("it waits") };
     assert_eq!(deadline.unwrap(), Some(Instant::from_nanos(6)));
+}
+
+/// An alarm that could not be set, at the first `Pending` or when the task moves, is none that has rung.
+#[test]
+fn an_alarm_that_fails_once_ends_nothing_early() {
+    let after = Duration::from_nanos(5);
+    let handle = TimeoutHandle::new(after);
+    let warned = Cell::new(0);
+    let warn = |_: &Overdue<'_>| warned.set(warned.get() + 1);
+    type Chain<'a> = ByHand<'a, Result<(), Aborted>>;
+    let chains: [&dyn Fn(&TimerHandle) -> Chain<'static>; 4] = [
+        &|timer| ByHand::new(pending().with_timeout(after).with_timer(timer)),
+        &|timer| ByHand::new(pending().with_deadline(Instant::from_nanos(6)).with_timer(timer)),
+        &|timer| ByHand::new(pending().with_timeout_handle(&handle).with_timer(timer)),
+        &|timer| ByHand::new(pending().with_idle_timeout(after).with_timer(timer)),
+    ];
+    let fails = |chain: &mut Chain<'_>, faulty: &Faulty| {
+        faulty.alarm_fails.store(true, Ordering::SeqCst);
+        panic_of(|| chain.poll_elsewhere().is_pending());
+        assert!(chain.poll().is_pending());
+    };
+    for chain in chains {
+        let (faulty, timer) = faulty();
+        let mut chain = chain(&timer);
+        fails(&mut chain, faulty);
+        fails(&mut chain, faulty);
+        assert_eq!(chain.wakes(), 0);
+    }
+    let (faulty, timer) = faulty();
+    let mut warns = ByHand::new(pending().warn_after(after, warn).with_timer(&timer));
+    fails(&mut warns, faulty);
+    fails(&mut warns, faulty);
+    assert_eq!(warned.get(), 0);
+}
+
+/// The time that it was reset to counts, not that which it had before.
+#[test]
+fn a_clock_that_fails_once_undoes_no_change() {
+    let (faulty, timer) = faulty();
+    let handle = TimeoutHandle::new(Duration::from_nanos(5));
+    let mut chain = ByHand::polled(pending::<()>().with_timeout_handle(&handle).with_timer(&timer));
+    handle.reset(Duration::ZERO);
+    faulty.clock_fails.store(true, Ordering::SeqCst);
+    panic_of(|| chain.poll().is_pending());
+    assert!(chain.ready().unwrap_err().is_timeout());
 }
 
 struct Early;

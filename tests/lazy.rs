@@ -11,8 +11,9 @@ use std::{
 use allocation_counter::measure;
 use support::{ByHand, CountingTimer, SECOND, poll_once};
 use tenure::{
-    AbortHandle, Backoff, Limit, OwnedFuture, Owner, Scope,
+    AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Owner, Scope,
     time::{Instant, TimerHandle},
+    timeout::TimeoutHandle,
 };
 
 /// How many allocations this thread makes while `f` runs.
@@ -46,6 +47,7 @@ fn each_adapter_allocates_nothing_for_what_is_ready() {
     assert_eq!(allocations_of!(answer.owned()), 0);
     assert_eq!(allocations_of!(answer().with_timeout(SECOND)), 0);
     assert_eq!(allocations_of!(answer().with_deadline(Instant::NEVER)), 0);
+    assert_eq!(allocations_of!(answer().warn_after(SECOND, |_| {})), 0);
     assert_eq!(allocations_of!(answer.retry(Backoff::exponential())), 0);
     assert_eq!(allocations_of!(answer().limit(&limit)), 0);
     assert_eq!(allocations_of!(answer().with_abort(&stop)), 0);
@@ -72,6 +74,44 @@ fn the_whole_chain_allocates_nothing_for_what_is_ready() {
             .in_scope(&scope)
     );
     assert_eq!(count, 0);
+}
+
+/// Who runs under it is one among others: the handle keeps the room for a few of them.
+#[test]
+fn a_handle_allocates_once_for_the_first_few_that_run_under_it() {
+    let timeout = TimeoutHandle::new(SECOND);
+    let run = || answer().with_timeout_handle(&timeout);
+    assert_eq!(allocations_of!(run()), 1);
+    assert_eq!(allocations_of!(run()), 0);
+    assert_eq!(allocations_of!(run().with_timeout_handle(&timeout)), 0);
+    assert_eq!(allocations(|| drop(run())), 0);
+}
+
+/// For what it is polled with, to see whether it was woken: each run has its own.
+#[test]
+fn an_idle_timeout_allocates_once_for_each_run() {
+    assert_eq!(allocations_of!(answer().with_idle_timeout(SECOND)), 1);
+    assert_eq!(allocations(|| drop(answer().with_idle_timeout(SECOND))), 0);
+    let mut attempts = 0;
+    let lucky = || {
+        attempts += 1;
+        ready(if attempts == 20 { Ok(()) } else { Err("not yet") })
+    };
+    let policy = Backoff::fixed(Duration::ZERO).attempts(20);
+    assert_eq!(allocations_of!(lucky.with_idle_timeout(SECOND).retry(policy)), 20);
+}
+
+/// Those who are woken are taken out first.
+#[test]
+fn a_change_allocates_only_where_somebody_is_told() {
+    let timer = TimerHandle::new(CountingTimer::default());
+    let timeout = TimeoutHandle::new(SECOND);
+    assert_eq!(allocations(|| timeout.extend(SECOND)), 0);
+    let stuck = || pending::<()>().with_timeout_handle(&timeout).with_timer(&timer);
+    let _stuck = [(); 3].map(|()| ByHand::polled(stuck()));
+    assert_eq!(allocations(|| timeout.extend(SECOND)), 1);
+    // They were told, and have not been polled since.
+    assert_eq!(allocations(|| timeout.extend(SECOND)), 0);
 }
 
 #[test]
@@ -120,6 +160,9 @@ fn a_chain_that_waits_allocates_nothing_when_it_is_polled_again() {
         .retry(Backoff::exponential())
         .limit(&limit)
         .with_timeout(10 * SECOND)
+        .with_timeout_handle(&TimeoutHandle::new(9 * SECOND))
+        .with_idle_timeout(SECOND)
+        .warn_after(SECOND, |_| {})
         .with_abort(&stop)
         .in_scope(&scope)
         .with_timer(&timer);
@@ -134,6 +177,14 @@ fn a_timeout_that_waits_allocates_nothing() {
     // The first one starts the timer and finds room for more.
     wait();
     assert_eq!(allocations(wait), 0);
+
+    let timeout = TimeoutHandle::new(SECOND);
+    let wait = || assert!(poll_once(pending::<()>().with_timeout_handle(&timeout)).is_pending());
+    assert_eq!([(); 2].map(|()| allocations(wait)), [1, 0]);
+    let wait = || assert!(poll_once(pending::<()>().warn_after(SECOND, |_| {})).is_pending());
+    assert_eq!(allocations(wait), 0);
+    let wait = || assert!(poll_once(pending::<()>().with_idle_timeout(SECOND)).is_pending());
+    assert_eq!(allocations(wait), 1, "that of its run");
 }
 
 /// On a timer of one's own it has a box for its alarm, so that all others are the smaller.
@@ -142,6 +193,16 @@ fn a_timeout_that_waits_on_a_timer_of_ones_own_allocates_once() {
     let timer = TimerHandle::new(CountingTimer::default());
     let chain = pending::<()>().with_timeout(SECOND).with_timer(&timer);
     assert_eq!(allocations(|| assert!(poll_once(chain).is_pending())), 1);
+    let chain = pending::<()>().warn_after(SECOND, |_| {}).with_timer(&timer);
+    assert_eq!(allocations(|| assert!(poll_once(chain).is_pending())), 1);
+    let chain = pending::<()>().with_idle_timeout(SECOND).with_timer(&timer);
+    assert_eq!(allocations(|| assert!(poll_once(chain).is_pending())), 2, "and that of its run");
+    let timeout = TimeoutHandle::new(SECOND);
+    let wait = || {
+        let chain = pending::<()>().with_timeout_handle(&timeout).with_timer(&timer);
+        assert!(poll_once(chain).is_pending());
+    };
+    assert_eq!([(); 2].map(|()| allocations(wait)), [2, 1]);
 }
 
 #[test]
@@ -175,6 +236,9 @@ fn no_clock_is_read_before_the_first_pending() {
         .limit(&limit)
         .with_timeout(10 * SECOND)
         .with_deadline(Instant::START + SECOND)
+        .with_timeout_handle(&TimeoutHandle::new(SECOND))
+        .with_idle_timeout(SECOND)
+        .warn_after(SECOND, |_| {})
         .in_scope(&scope);
     assert!(poll_once(chain).is_ready());
     assert_eq!((timer.reads(), timer.set()), (0, 0));
@@ -195,8 +259,14 @@ fn no_clock_is_read_before_the_first_pending() {
 fn nothing_is_read_or_set_before_the_first_poll() {
     let timer = CountingTimer::default();
     drop(pending::<()>().with_timeout(SECOND).with_timer(timer.clone()));
+    let timeout = TimeoutHandle::new(SECOND);
+    drop(pending::<()>().with_timeout_handle(&timeout).with_timer(timer.clone()));
+    drop(pending::<()>().with_idle_timeout(SECOND).with_timer(timer.clone()));
+    drop(pending::<()>().warn_after(SECOND, |_| {}).with_timer(timer.clone()));
     assert_eq!((timer.reads(), timer.set()), (0, 0));
 }
+
+type Stuck = ByHand<'static, Result<(), Aborted>>;
 
 #[test]
 fn the_first_pending_sets_one_alarm() {
@@ -205,6 +275,26 @@ fn the_first_pending_sets_one_alarm() {
     assert!(one.poll().is_pending());
     assert_eq!(timer.set(), 1);
     assert!(timer.reads() <= 2, "{} reads", timer.reads());
+
+    let timeout = TimeoutHandle::new(SECOND);
+    let chains: [&dyn Fn(CountingTimer) -> Stuck; 3] = [
+        &|timer| ByHand::new(pending().with_timeout_handle(&timeout).with_timer(timer)),
+        &|timer| ByHand::new(pending().with_idle_timeout(SECOND).with_timer(timer)),
+        &|timer| ByHand::new(pending().warn_after(SECOND, |_| {}).with_timer(timer)),
+    ];
+    for chain in chains {
+        let timer = CountingTimer::default();
+        let mut one = chain(timer.clone());
+        assert!(one.poll().is_pending());
+        assert_eq!((timer.set(), timer.reads()), (1, 2));
+        // One read tells that it has not come yet.
+        assert!(one.poll().is_pending());
+        assert_eq!((timer.set(), timer.reads()), (1, 3));
+        assert!(one.poll_elsewhere().is_pending());
+        assert_eq!((timer.set(), timer.outstanding()), (2, 1));
+        drop(one);
+        assert_eq!(timer.outstanding(), 0);
+    }
 
     // One that can't come first sets none.
     let timer = CountingTimer::default();
@@ -227,6 +317,16 @@ fn one_that_never_fires_sets_none() {
     let mut never =
         ByHand::new(pending::<()>().with_deadline(Instant::NEVER).with_timer(timer.clone()));
     assert!(max.poll().is_pending() && never.poll().is_pending());
+    let (max, cleared) = (TimeoutHandle::new(Duration::MAX), TimeoutHandle::new(SECOND));
+    cleared.clear();
+    for timeout in [max, cleared] {
+        let chain = pending::<()>().with_timeout_handle(&timeout).with_timer(timer.clone());
+        assert!(poll_once(chain).is_pending());
+    }
+    let chain = pending::<()>().with_idle_timeout(Duration::MAX).with_timer(timer.clone());
+    assert!(poll_once(chain).is_pending());
+    let chain = pending::<()>().warn_after(Duration::MAX, |_| {}).with_timer(timer.clone());
+    assert!(poll_once(chain).is_pending());
     assert_eq!(timer.set(), 0);
 }
 

@@ -10,6 +10,7 @@ use tenure::{
     AbortHandle, Aborted, Backoff, Limit, Owned, OwnedFuture, Owner, Scope,
     operation::Operation,
     time::{Instant, TestClock},
+    timeout::TimeoutHandle,
 };
 
 async fn fetch() -> Result<u8, Aborted> {
@@ -25,11 +26,14 @@ fn ours<O: Operation>(chain: Owned<O>) -> Owned<O> {
 macro_rules! use_every_adapter {
     ($make:expr) => {{
         let (scope, limit, handle) = (Scope::new("all"), Limit::new(1), AbortHandle::new());
-        let clock = TestClock::new();
+        let (clock, timeout) = (TestClock::new(), TimeoutHandle::new(SECOND));
 
         drop(ours($make.owned()));
         drop(ours($make.with_timeout(SECOND)));
         drop(ours($make.with_deadline(Instant::NEVER)));
+        drop(ours($make.with_timeout_handle(&timeout)));
+        drop(ours($make.with_idle_timeout(SECOND)));
+        drop(ours($make.warn_after(SECOND, |_| {})));
         drop(ours($make.limit(&limit)));
         drop(ours($make.in_scope(&scope)));
         drop(ours($make.try_in_scope(&scope)));
@@ -42,6 +46,9 @@ macro_rules! use_every_adapter {
                 .owned()
                 .with_timeout(SECOND)
                 .with_deadline(Instant::NEVER)
+                .with_timeout_handle(&timeout)
+                .with_idle_timeout(SECOND)
+                .warn_after(SECOND, |_| {})
                 .limit(&limit)
                 .in_scope(&scope)
                 .try_in_scope(&scope)

@@ -69,6 +69,27 @@ fn it_does_not_wait_for_what_comes_too_late() {
     }
 }
 
+/// As everywhere: what is aborted says so, also where it could not have slept in time.
+#[test]
+fn an_abort_wins_over_a_deadline() {
+    let (clock, stop) = (TestClock::new(), AbortHandle::new());
+    let (tell, told) = std::sync::mpsc::channel();
+    let lends = |owner: Owner| {
+        tell.send(owner).unwrap();
+        pending::<()>()
+    };
+    let _lending = ByHand::polled(lends.with_timeout(SECOND).with_abort(&stop).with_timer(&clock));
+    let owner = told.recv().unwrap();
+    let (mut live, mut aborted) =
+        (ByHand::new(owner.sleep(SECOND)), ByHand::new(owner.sleep(SECOND)));
+    let at = tenure::time::Instant::START + SECOND;
+    assert_eq!(live.ready().unwrap_err().reason(), &AbortReason::DeadlinePassed { at });
+    stop.abort("stop");
+    assert_eq!(aborted.ready().unwrap_err().reason(), &"stop".into());
+    let mut later = ByHand::new(owner.sleep(SECOND));
+    assert_eq!(later.ready().unwrap_err().reason(), &"stop".into());
+}
+
 #[test]
 fn zero_is_over_at_once_and_one_that_is_dropped_leaves_nothing() {
     let timer = CountingTimer::default();

@@ -14,6 +14,7 @@ use tenure::{
     AbortHandle, AbortReason, Aborted, OwnedFuture, Scope,
     abort::Position,
     time::{Instant, TestClock},
+    timeout::TimeoutHandle,
 };
 
 fn reason<T: std::fmt::Debug>(outcome: Poll<Result<T, Aborted>>) -> AbortReason {
@@ -65,6 +66,22 @@ fn an_abort_wins_over_a_timeout_that_has_run_out() {
     clock.advance(SECOND);
     stop.abort("stop");
     assert_eq!(reason(stuck.poll()), "stop".into());
+
+    let (clock, stop) = (TestClock::new(), AbortHandle::new());
+    let timeout = TimeoutHandle::new(SECOND);
+    let handled = pending::<()>().with_timeout_handle(&timeout).with_abort(&stop);
+    let idle = pending::<()>().with_idle_timeout(SECOND).with_abort(&stop);
+    let warned = pending::<()>().warn_after(SECOND, |overdue| panic!("{overdue}"));
+    let mut stuck = [
+        ByHand::polled(handled.with_timer(&clock)),
+        ByHand::polled(idle.with_timer(&clock)),
+        ByHand::polled(warned.with_abort(&stop).with_timer(&clock)),
+    ];
+    clock.advance(SECOND);
+    stop.abort("stop");
+    for stuck in &mut stuck {
+        assert_eq!(reason(stuck.poll()), "stop".into());
+    }
 }
 
 #[test]
@@ -100,6 +117,21 @@ executors::on_every_executor! {
         let clock = TestClock::new();
         let just_in_time = clock.sleep(SECOND).with_timeout(SECOND).with_timer(&clock);
         executor.spawn(clock.watch(just_in_time)).await.unwrap();
+
+        for after in [SECOND, SECOND + NANOSECOND] {
+            let (clock, timeout) = (TestClock::new(), TimeoutHandle::new(SECOND));
+            let sleep = || clock.sleep(after);
+            let handled = sleep().with_timeout_handle(&timeout).with_timer(&clock);
+            let idle = sleep().with_idle_timeout(SECOND).with_timer(&clock);
+            let warned = Count::default();
+            let told = warned.clone();
+            let warns = sleep().warn_after(SECOND, move |_| _ = told.add()).with_timer(&clock);
+            let all = futures::future::join3(handled, idle, warns);
+            let (handled, idle, warns) = executor.spawn(clock.watch(all)).await;
+            let (late, end) = (after > SECOND, clock.elapsed());
+            assert_eq!((handled.is_err(), idle.is_err(), warned.get()), (late, late, usize::from(late)));
+            assert_eq!((warns.is_ok(), end), (true, after));
+        }
 
         let too_late = clock.sleep(SECOND + NANOSECOND);
         let too_late = too_late.with_timeout(SECOND).with_timer(&clock);
@@ -162,6 +194,13 @@ fn max_and_never_do_not_fire_at_the_end_of_time() {
         ByHand::new(pending::<()>().with_deadline(Instant::NEVER).with_timer(&clock)),
     ];
     assert!(chains.iter_mut().all(|chain| chain.poll().is_pending()));
+    let timeout = TimeoutHandle::new(Duration::MAX);
+    let handled = pending::<()>().with_timeout_handle(&timeout).with_timer(&clock);
+    let idle = pending::<()>().with_idle_timeout(Duration::MAX).with_timer(&clock);
+    let warned = pending::<()>().warn_after(Duration::MAX, |overdue| panic!("{overdue}"));
+    let mut chains = chains.into_iter().collect::<Vec<_>>();
+    chains.extend([ByHand::polled(handled), ByHand::polled(idle)]);
+    chains.push(ByHand::polled(warned.with_timer(&clock)));
     for _ in 0..10 {
         clock.advance(CENTURY);
         assert!(chains.iter_mut().all(|chain| chain.poll().is_pending()));
@@ -181,6 +220,17 @@ fn zero_gives_one_poll() {
     let ready = polls.polls_of(async { "value" }).with_timeout(Duration::ZERO).with_timer(&clock);
     assert_eq!(ByHand::new(ready).poll().map(Result::unwrap), Poll::Ready("value"));
     assert_eq!(polls.get(), 2);
+
+    let timeout = TimeoutHandle::new(Duration::ZERO);
+    let handled = polls.polls_of(pending::<()>()).with_timeout_handle(&timeout);
+    assert_eq!(reason(ByHand::new(handled.with_timer(&clock)).poll()), timed_out);
+    let idle = polls.polls_of(pending::<()>()).with_idle_timeout(Duration::ZERO);
+    let was_idle = AbortReason::Idle { after: Duration::ZERO };
+    assert_eq!(reason(ByHand::new(idle.with_timer(&clock)).poll()), was_idle);
+    let told = Count::default();
+    let warned = polls.polls_of(pending::<()>()).warn_after(Duration::ZERO, |_| _ = told.add());
+    assert!(ByHand::new(warned.with_timer(&clock)).poll().is_pending());
+    assert_eq!((told.get(), polls.get()), (1, 5));
 }
 
 #[test]
@@ -238,6 +288,41 @@ fn the_first_poll_is_not_counted() {
     assert!(stuck.poll().is_pending());
     assert_eq!(reason(stuck.poll()), AbortReason::TimedOut { after: 2 * SECOND });
     assert_eq!(clock.elapsed(), 3 * SECOND);
+}
+
+/// For those that are changed, that look for progress and that warn.
+#[test]
+fn all_count_from_the_first_pending_and_not_that_poll() {
+    let clock = TestClock::new();
+    let timeout = TimeoutHandle::new(2 * SECOND);
+    let told = Count::default();
+    let slow_to_pend = || {
+        let hands = clock.clone();
+        let mut polled = false;
+        poll_fn(move |_| {
+            if !std::mem::replace(&mut polled, true) {
+                hands.advance(SECOND);
+            }
+            Poll::<()>::Pending
+        })
+    };
+    let mut handled = ByHand::new(slow_to_pend().with_timeout_handle(&timeout).with_timer(&clock));
+    let mut idle = ByHand::new(slow_to_pend().with_idle_timeout(2 * SECOND).with_timer(&clock));
+    let mut warned =
+        ByHand::new(slow_to_pend().warn_after(2 * SECOND, |_| _ = told.add()).with_timer(&clock));
+    for chain in [&mut handled, &mut idle, &mut warned] {
+        clock.advance(10 * SECOND);
+        let begin = clock.now();
+        assert!(chain.poll().is_pending());
+        assert_eq!(clock.now(), begin + SECOND);
+        clock.advance(2 * SECOND - NANOSECOND);
+        assert!(chain.poll().is_pending() && chain.wakes() == 0);
+        clock.advance(NANOSECOND);
+        assert_eq!(chain.wakes(), 1);
+    }
+    assert_eq!(reason(handled.poll()), AbortReason::TimedOut { after: 2 * SECOND });
+    assert_eq!(reason(idle.poll()), AbortReason::Idle { after: 2 * SECOND });
+    assert!(warned.poll().is_pending() && told.get() == 1);
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::{
 
 use executors::Executor;
 use support::SECOND;
-use tenure::{Backoff, Limit, Owned, OwnedFuture, Owner, Scope, operation::Operation};
+use tenure::{
+    Backoff, Limit, Owned, OwnedFuture, Owner, Scope, operation::Operation, timeout::TimeoutHandle,
+};
 
 /// Without a delay, for as long as it takes.
 fn again() -> Backoff {
@@ -41,13 +43,18 @@ async fn spawned<O>(executor: &Executor, chain: Owned<O>) -> u32
 where
     O: Operation<Output = Answer, State: Send> + Send + 'static,
 {
-    let (limit, scope) = (Limit::new(1), Scope::new("scope"));
-    let chain = chain.with_timeout(SECOND).limit(&limit).named("chain").in_scope(&scope);
+    let (limit, scope, timeout) = (Limit::new(1), Scope::new("scope"), TimeoutHandle::new(SECOND));
+    let chain = chain.with_timeout(SECOND).with_timeout_handle(&timeout).with_idle_timeout(SECOND);
+    let chain = chain.warn_after(SECOND, |overdue| panic!("{overdue}"));
+    let chain = chain.limit(&limit).named("chain").in_scope(&scope);
     executor.spawn(chain).await.unwrap().unwrap()
 }
 
 executors::on_every_executor! {
     async fn futures_run_once(executor: Executor) {
+        assert_eq!(spawned(&executor, fetch().with_timeout_handle(&TimeoutHandle::new(SECOND))).await, 42);
+        assert_eq!(spawned(&executor, fetch().with_idle_timeout(SECOND)).await, 42);
+        assert_eq!(spawned(&executor, fetch().warn_after(SECOND, |_| {})).await, 42);
         assert_eq!(spawned(&executor, fetch().owned()).await, 42);
         assert_eq!(spawned(&executor, ready(Ok(1)).with_timeout(SECOND)).await, 1);
         assert_eq!(spawned(&executor, async { Ok(2) }.named("block")).await, 2);
@@ -60,6 +67,10 @@ executors::on_every_executor! {
     }
 
     async fn functions_are_called_per_attempt(executor: Executor) {
+        let timeout = TimeoutHandle::new(SECOND);
+        assert_eq!(spawned(&executor, fetch.with_timeout_handle(&timeout).retry(again())).await, 42);
+        assert_eq!(spawned(&executor, fetch.with_idle_timeout(SECOND).retry(again())).await, 42);
+        assert_eq!(spawned(&executor, fetch.warn_after(SECOND, |_| {}).retry(again())).await, 42);
         assert_eq!(spawned(&executor, fetch.retry(again())).await, 42);
         assert_eq!(spawned(&executor, make.retry(again())).await, 42);
         assert_eq!(spawned(&executor, make_boxed.retry(again())).await, 42);
@@ -70,6 +81,11 @@ executors::on_every_executor! {
     }
 
     async fn functions_over_their_owner_are_called_per_attempt(executor: Executor) {
+        let timeout = TimeoutHandle::new(SECOND);
+        let handled = fetch_owned.with_timeout_handle(&timeout);
+        assert_eq!(spawned(&executor, handled.retry(again())).await, 3);
+        assert_eq!(spawned(&executor, fetch_owned.with_idle_timeout(SECOND).retry(again())).await, 3);
+        assert_eq!(spawned(&executor, fetch_owned.warn_after(SECOND, |_| {}).retry(again())).await, 3);
         fn make_owned(owner: Owner) -> Ready<Answer> {
             ready(Ok(owner.attempt()))
         }

@@ -8,7 +8,7 @@ use std::{future::pending, task::Poll, time::Duration};
 use support::{ByHand, Count, CountingTimer, SECOND, for_each_receiver};
 use tenure::{
     AbortHandle, AbortReason, Aborted, Backoff, Limit, Owned, OwnedFuture, Owner, Scope,
-    abort::Position, operation::Operation, time::TestClock,
+    abort::Position, operation::Operation, time::TestClock, timeout::TimeoutHandle,
 };
 
 /// Polls `chain`, which must end at once.
@@ -111,12 +111,15 @@ fn a_scope_without_a_handle_starts_nothing() {
 #[test]
 fn nothing_below_starts_whatever_stands_between() {
     for_each_idle_receiver!(|work| {
-        let limit = Limit::new(1);
+        let (limit, timeout) = (Limit::new(1), TimeoutHandle::new(Duration::ZERO));
         let between = work
             .with_timeout(Duration::ZERO)
+            .with_timeout_handle(&timeout)
+            .with_idle_timeout(Duration::ZERO)
             .limit(&limit)
             .named("between")
             .in_scope(&Scope::new("live"))
+            .warn_after(Duration::ZERO, |overdue| panic!("{overdue}"))
             .with_timeout(SECOND)
             .with_abort(aborted_handle());
         assert_eq!(ended(between).reason(), &"before".into());
@@ -152,6 +155,10 @@ fn no_attempt_is_made() {
     ended(fails.clone().retry(policy).in_scope(&aborted_scope()));
     ended(fails.clone().in_scope(&closed_scope()).retry(policy));
     ended(fails.clone().with_abort(aborted_handle()).retry(policy));
+    let timeout = TimeoutHandle::new(SECOND);
+    let watched = fails.clone().with_timeout_handle(&timeout).with_idle_timeout(SECOND);
+    let watched = watched.warn_after(SECOND, |overdue| panic!("{overdue}"));
+    ended(watched.retry(policy).with_abort(aborted_handle()));
     ended(
         (move |_: Owner| fails()).retry(policy).limit(&Limit::new(1)).with_abort(aborted_handle()),
     );
@@ -166,6 +173,13 @@ fn no_timer_is_asked() {
     ended(chain.with_timer(timer.clone()));
     let chain = pending::<()>().with_timeout(SECOND).with_timeout(SECOND).in_scope(&closed_scope());
     ended(chain.with_timer(timer.clone()));
+    let timeout = TimeoutHandle::new(SECOND);
+    let watched = || {
+        let chain = pending::<()>().with_timeout_handle(&timeout).with_idle_timeout(SECOND);
+        chain.warn_after(SECOND, |overdue| panic!("{overdue}"))
+    };
+    ended(watched().with_abort(aborted_handle()).with_timer(timer.clone()));
+    ended(watched().in_scope(&closed_scope()).with_timer(timer.clone()));
     assert_eq!((timer.reads(), timer.set()), (0, 0));
 }
 

@@ -3,7 +3,12 @@
 mod executors;
 mod support;
 
-use std::{cell::Cell, future::pending, time::Duration};
+use std::{
+    cell::Cell,
+    future::{pending, poll_fn},
+    task::Poll,
+    time::Duration,
+};
 
 use futures::channel::oneshot;
 use support::{ByHand, Count, CountingTimer, SECOND};
@@ -144,6 +149,69 @@ fn an_inner_timeout_fires_when_the_outer_one_is_cleared() {
         clock.advance(5 * SECOND);
         assert_eq!(chain.ready().unwrap_err().reason(), &timed_out(5 * SECOND));
     }
+}
+
+/// The inner one had looked at the outer one already when that was changed, in the poll of both: at the first,
+/// or at the very instant at which the outer one would have fired.
+#[test]
+fn an_inner_timeout_fires_when_the_outer_one_is_changed_from_within() {
+    type Change = fn(&TimeoutHandle);
+    let changes: [(Change, u32); 3] = [
+        (TimeoutHandle::clear, 5),
+        (|outer| outer.extend(100 * SECOND), 5),
+        (|outer| outer.reset(2 * SECOND), 2),
+    ];
+    for (change, fires) in changes {
+        for begun in [Duration::ZERO, SECOND] {
+            let clock = TestClock::new();
+            let outer = TimeoutHandle::new(SECOND);
+            let changes_it = async {
+                clock.sleep(begun).await;
+                change(&outer);
+                pending::<()>().await
+            };
+            let inner = changes_it.with_timeout(5 * SECOND);
+            let chain = inner.with_timeout_handle(&outer).with_timer(&clock);
+            let guarded = clock.watch(chain).with_timeout(200 * SECOND).with_timer(&clock);
+            let aborted = smol::block_on(clock.watch(guarded)).unwrap().unwrap_err();
+            assert_eq!(aborted.reason(), &timed_out(fires * SECOND));
+            let begun = if fires == 5 { Duration::ZERO } else { begun };
+            assert_eq!(clock.elapsed(), begun + fires * SECOND);
+        }
+    }
+}
+
+/// Which is no progress: it doesn't run hot.
+#[test]
+fn one_that_is_reset_in_each_poll_wakes_nobody() {
+    let timer = CountingTimer::default();
+    let timeout = TimeoutHandle::new(SECOND);
+    let resets = poll_fn(|_| {
+        timeout.reset(SECOND);
+        Poll::<()>::Pending
+    });
+    let chain = resets.with_timeout(9 * SECOND).with_timeout_handle(&timeout);
+    let mut chain = ByHand::polled(chain.with_timer(timer.clone()));
+    for _ in 0..10 {
+        timer.advance(SECOND / 100);
+        assert!(chain.poll().is_pending());
+    }
+    assert_eq!((chain.wakes(), timer.set()), (0, 1));
+    timer.advance(SECOND);
+    assert!(chain.run().is_pending());
+    assert_eq!((chain.wakes(), timer.live()), (2, 1));
+}
+
+#[test]
+fn one_that_is_reset_to_zero_in_each_poll_fires() {
+    let clock = TestClock::new();
+    let timeout = TimeoutHandle::new(SECOND);
+    let resets = poll_fn(|_| {
+        timeout.reset(Duration::ZERO);
+        Poll::<()>::Pending
+    });
+    let chain = resets.with_timeout(SECOND).with_timeout_handle(&timeout).with_timer(&clock);
+    assert_eq!(ByHand::new(chain).ready().unwrap_err().reason(), &timed_out(Duration::ZERO));
 }
 
 #[test]

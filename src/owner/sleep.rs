@@ -10,7 +10,7 @@ use futures_core::FusedFuture;
 
 use super::Owner;
 use crate::{
-    abort::{AbortReason, Aborted, Position, WaitAborted},
+    abort::{AbortHandle, AbortReason, Aborted, Position, WaitAborted},
     time::Sleep,
 };
 
@@ -35,14 +35,18 @@ enum Stage {
         abort: WaitAborted,
     },
     /// It would not be over in time, or never.
-    Futile(Aborted),
+    Futile {
+        verdict: Aborted,
+        abort: AbortHandle,
+    },
     Done,
 }
 
 impl OwnerSleep {
     pub(super) fn new(owner: &Owner, after: Duration) -> Self {
-        let futile = |reason, name: &Option<_>| {
-            Stage::Futile(Aborted::of(reason, name.clone(), Position::Above))
+        let futile = |reason, name: &Option<_>| Stage::Futile {
+            verdict: Aborted::of(reason, name.clone(), Position::Above),
+            abort: owner.abort.clone(),
         };
         let stage = match &owner.timer {
             None => futile(AbortReason::NoTimer, &owner.name),
@@ -70,7 +74,7 @@ impl Future for OwnerSleep {
                 Poll::Pending if Pin::new(sleep).poll(cx).is_pending() => return Poll::Pending,
                 Poll::Pending => Ok(()),
             },
-            Stage::Futile(aborted) => Err(aborted.clone()),
+            Stage::Futile { verdict, abort } => abort.check().and_then(|()| Err(verdict.clone())),
             Stage::Done => panic!("`OwnerSleep` polled after completion"),
         };
         self.stage = Stage::Done;

@@ -60,6 +60,8 @@ struct State {
 struct Seat {
     change: Option<Change>,
     task: Option<Waker>,
+    /// It is being polled, and looks here when that is done: nobody has to wake it.
+    polled: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -74,6 +76,7 @@ pub struct HandleRun {
     seat: Option<Seated>,
     after: Duration,
     deadline: Deadline,
+    /// Set for the deadline, or for an earlier one that was moved.
     sleep: Option<Sleep>,
 }
 
@@ -163,7 +166,7 @@ impl TimeoutHandle {
             state.given = change.of(state.given);
             let told = state.runs.values_mut().filter_map(|seat| {
                 seat.change = Some(change.following(seat.change));
-                seat.task.take()
+                if seat.polled { None } else { seat.task.take() }
             });
             told.collect()
         });
@@ -223,7 +226,6 @@ impl HandleRun {
             // It has not begun to count.
             (_, None) => {}
         }
-        self.sleep = None;
     }
 
     const fn end(&self) -> End {
@@ -234,28 +236,34 @@ impl HandleRun {
 impl Seated {
     /// What has changed; if nothing has, it is from now on told to `task`.
     fn listen(&self, task: &Waker) -> Option<Change> {
-        let knows = |seat: &Seat| seat.task.as_ref().is_some_and(|old| old.will_wake(task));
-        let seat = |state: &mut State| match state.runs.get_mut(self.key) {
-            Some(seat) if seat.change.is_some() => Err(seat.change.take()),
-            seat => Ok(seat.is_some_and(|seat| knows(seat))),
-        };
-        match self.state.with(seat) {
-            Err(change) => change,
-            Ok(true) => None,
-            Ok(false) => {
-                let task = task.clone();
-                let (change, replaced) = self.state.with(|state| {
-                    let Some(seat) = state.runs.get_mut(self.key) else { return (None, None) };
-                    (seat.change.take(), seat.task.replace(task))
-                });
-                drop(replaced);
-                change
-            }
+        let (change, knows) = self.with(|seat| {
+            let knows = seat.task.as_ref().is_some_and(|old| old.will_wake(task));
+            seat.polled = seat.change.is_some() || !knows;
+            (seat.change.take(), knows)
+        })?;
+        if change.is_some() || knows {
+            return change;
         }
+        let task = task.clone();
+        let replaced = self.with(|seat| {
+            seat.polled = false;
+            seat.task.replace(task)
+        });
+        // What has changed meanwhile stays where it is until this is done.
+        drop(replaced);
+        self.with(|seat| seat.change.take())?
     }
 
-    fn take(&self) -> Option<Change> {
-        self.state.with(|state| state.runs.get_mut(self.key)?.change.take())
+    /// What has changed; what does from now on is found by [`listen`](Self::listen).
+    fn begin_poll(&self) -> Option<Change> {
+        self.with(|seat| {
+            seat.polled = true;
+            seat.change.take()
+        })?
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Seat) -> R) -> Option<R> {
+        self.state.with(|state| state.runs.get_mut(self.key).map(f))
     }
 }
 
@@ -279,8 +287,9 @@ impl Watch for TimeoutHandle {
         match &run.seat {
             None => run.begin(self),
             Some(seat) => {
-                if let Some(change) = seat.take() {
+                if let Some(change) = seat.begin_poll() {
                     run.apply(change, lent);
+                    run.sleep = None;
                 }
             }
         }
@@ -297,17 +306,38 @@ impl Watch for TimeoutHandle {
         let Some(timer) = lent.timer() else {
             return Poll::Ready(AbortReason::NoTimer);
         };
-        run.deadline.fix(run.end(), || timer.now());
+        // Some below have gone by it, and set no alarm of their own.
+        let relied_on = run.deadline.fixed();
         while let Some(change) = run.seat.as_ref().and_then(|seat| seat.listen(cx.waker())) {
             run.apply(change, lent);
         }
         let at = run.deadline.fix(run.end(), || timer.now());
-        if is_needless(at, lent.deadline()) {
+        let needless = is_needless(at, lent.deadline());
+        let mut due = relied_on.map_or(at, |relied_on| relied_on.min(at));
+        if needless && due == at {
             run.sleep = None;
             return Poll::Pending;
         }
-        let sleep = run.sleep.get_or_insert_with(|| timer.sleep_until(at));
-        Pin::new(sleep).poll(cx).map(|()| AbortReason::TimedOut { after: run.after })
+        let mut was_moved = false;
+        loop {
+            run.sleep.take_if(|sleep| sleep.deadline() > due);
+            let sleep = run.sleep.get_or_insert_with(|| timer.sleep_until(due));
+            if Pin::new(&mut *sleep).poll(cx).is_pending() {
+                if was_moved {
+                    cx.waker().wake_by_ref();
+                }
+                return Poll::Pending;
+            }
+            if sleep.deadline() >= at {
+                return Poll::Ready(AbortReason::TimedOut { after: run.after });
+            }
+            // For those below, who look at where it is now.
+            (run.sleep, due, was_moved) = (None, at, true);
+            if needless {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
     }
 
     fn place(&self, run: &HandleRun, aborted: Aborted, lent: &Lent<'_>) -> Aborted {
