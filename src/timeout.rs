@@ -66,8 +66,8 @@
 
 mod handle;
 mod idle;
+mod timed;
 mod warn;
-mod watched;
 
 use core::{
     fmt,
@@ -81,8 +81,8 @@ use pin_project::pin_project;
 
 pub use handle::{HandleRun, TimeoutHandle};
 pub use idle::{Idle, IdleRun};
+pub use timed::{Timed, TimedState, Timekeeper};
 pub use warn::{Overdue, Warn, WarnRun};
-pub use watched::{Watch, Watched, WatchedState};
 
 use crate::{
     abort::{AbortReason, Aborted, Name, Position},

@@ -26,8 +26,8 @@ use tenure::{
     scope::{Builder, Close, InScope, Report, TryInScope},
     time::{AlarmId, Instant, Pause, Sleep, TestClock, Timer, TimerHandle, Watch},
     timeout::{
-        self, HandleRun, Idle, IdleRun, Overdue, Timeout, TimeoutHandle, TimeoutState, Warn,
-        WarnRun, Watched, WatchedState,
+        self, HandleRun, Idle, IdleRun, Overdue, Timed, TimedState, Timeout, TimeoutHandle,
+        TimeoutState, Warn, WarnRun,
     },
     with_abort::{WithAbort, WithAbortState},
     with_timer::WithTimer,
@@ -39,11 +39,9 @@ type LocalText = Result<Rc<str>, String>;
 
 /// The longest chain there is, over any operation.
 type Chain<O> = InScope<
-    Timeout<
-        Limited<Retry<WithTimer<WithAbort<Named<Timeout<Watching<O>>>, AbortHandle>>, Backoff>>,
-    >,
+    Timeout<Limited<Retry<WithTimer<WithAbort<Named<Timeout<InTime<O>>>, AbortHandle>>, Backoff>>>,
 >;
-type Watching<O> = Watched<Watched<Watched<O, TimeoutHandle>, Idle>, Warn<fn(&Overdue<'_>)>>;
+type InTime<O> = Timed<Timed<Timed<O, TimeoutHandle>, Idle>, Warn<fn(&Overdue<'_>)>>;
 
 #[test]
 fn handles_go_to_any_thread() {
@@ -106,26 +104,26 @@ fn time_goes_to_any_thread() {
 
 #[test]
 fn what_looks_at_the_clock_goes_to_any_thread() {
-    assert_impl_all!(TimeoutHandle: timeout::Watch);
-    assert_impl_all!(Idle: timeout::Watch, Send, Sync, Unpin, Copy, Debug);
-    assert_impl_all!(Warn<fn(&Overdue<'_>)>: timeout::Watch, Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(TimeoutHandle: timeout::Timekeeper);
+    assert_impl_all!(Idle: timeout::Timekeeper, Send, Sync, Unpin, Copy, Debug);
+    assert_impl_all!(Warn<fn(&Overdue<'_>)>: timeout::Timekeeper, Send, Sync, Unpin, Clone, Debug);
     assert_impl_all!(Overdue<'static>: Send, Sync, Unpin, Copy, Debug, Display);
     assert_impl_all!(HandleRun: Send, Unpin, Debug);
     assert_impl_all!(IdleRun: Send, Sync, Unpin, Debug);
     assert_impl_all!(WarnRun: Send, Sync, Unpin, Debug);
     // Whom it tells counts.
     assert_not_impl_any!(Warn<Local>: Send, Sync);
-    assert_not_impl_any!(Watched<(), Warn<Local>>: Send, Sync);
+    assert_not_impl_any!(Timed<(), Warn<Local>>: Send, Sync);
 }
 
 #[test]
 fn a_chain_is_send_if_what_it_runs_is() {
     assert_impl_all!(Owned<Once<Ready<()>>>: Send, Sync, FusedFuture, Debug);
     assert_not_impl_any!(Owned<Once<Ready<Local>>>: Send, Sync);
-    assert_impl_all!(Owned<Watched<Once<Ready<()>>, Idle>>: Send, Sync, FusedFuture, Debug);
-    assert_not_impl_any!(Owned<Watched<Once<Ready<Local>>, Idle>>: Send, Sync);
-    assert_impl_all!(Owned<Watching<Once<Ready<()>>>>: Send, FusedFuture, Debug);
-    assert_not_impl_any!(Owned<Watching<Once<Ready<Local>>>>: Send, Sync);
+    assert_impl_all!(Owned<Timed<Once<Ready<()>>, Idle>>: Send, Sync, FusedFuture, Debug);
+    assert_not_impl_any!(Owned<Timed<Once<Ready<Local>>, Idle>>: Send, Sync);
+    assert_impl_all!(Owned<InTime<Once<Ready<()>>>>: Send, FusedFuture, Debug);
+    assert_not_impl_any!(Owned<InTime<Once<Ready<Local>>>>: Send, Sync);
     assert_impl_all!(Flatten<Once<Ready<Text>>>: Send, Sync, FusedFuture, Debug);
     assert_not_impl_any!(Flatten<Once<Ready<LocalText>>>: Send, Sync);
     assert_impl_all!(FlattenInto<Once<Ready<Text>>, Error<String>>: Send, Sync, Debug);
@@ -152,7 +150,7 @@ fn a_chain_is_never_unpin() {
     assert_not_impl_any!(Owned<Call<fn() -> Ready<()>>>: Unpin);
     assert_not_impl_any!(Owned<Task<fn(Owner) -> Ready<()>>>: Unpin);
     assert_not_impl_any!(Owned<Chain<Call<fn() -> Ready<Text>>>>: Unpin);
-    assert_not_impl_any!(Owned<Watching<Once<Ready<()>>>>: Unpin);
+    assert_not_impl_any!(Owned<InTime<Once<Ready<()>>>>: Unpin);
     assert_not_impl_any!(Flatten<Once<Ready<Text>>>: Unpin);
     assert_not_impl_any!(FlattenInto<Once<Ready<Text>>, Error<String>>: Unpin);
 }
@@ -180,14 +178,14 @@ fn an_operation_is_what_its_parts_are() {
 
     assert_impl_all!(RetryState<(), BackoffState>: Send, Unpin, Debug);
     assert_impl_all!(TimeoutState<()>: Send, Unpin, Debug);
-    assert_impl_all!(WatchedState<(), HandleRun>: Send, Unpin, Debug);
-    assert_impl_all!(WatchedState<(), IdleRun>: Send, Sync, Unpin, Debug);
-    assert_impl_all!(WatchedState<(), WarnRun>: Send, Sync, Unpin, Debug);
-    assert_not_impl_any!(WatchedState<Local, IdleRun>: Send, Sync);
+    assert_impl_all!(TimedState<(), HandleRun>: Send, Unpin, Debug);
+    assert_impl_all!(TimedState<(), IdleRun>: Send, Sync, Unpin, Debug);
+    assert_impl_all!(TimedState<(), WarnRun>: Send, Sync, Unpin, Debug);
+    assert_not_impl_any!(TimedState<Local, IdleRun>: Send, Sync);
     assert_impl_all!(WithAbortState<()>: Send, Unpin, Debug);
     assert_not_impl_any!(RetryState<PhantomPinned, ()>: Unpin);
     assert_not_impl_any!(TimeoutState<PhantomPinned>: Unpin);
-    assert_not_impl_any!(WatchedState<PhantomPinned, ()>: Unpin);
+    assert_not_impl_any!(TimedState<PhantomPinned, ()>: Unpin);
     assert_not_impl_any!(WithAbortState<PhantomPinned>: Unpin);
 }
 

@@ -20,7 +20,7 @@ use crate::{
     retry::{Notify, Policy, Retry, Retrying, When},
     scope::{InScope, Owns, TryInScope},
     time::{Instant, TimerHandle},
-    timeout::{Idle, Overdue, Timeout, TimeoutHandle, Warn, Watched},
+    timeout::{Idle, Overdue, Timed, Timeout, TimeoutHandle, Warn},
     with_abort::WithAbort,
     with_timer::WithTimer,
 };
@@ -161,8 +161,8 @@ impl<O: Operation> Owned<O> {
     /// # Errors
     ///
     /// As [`with_timeout`](Self::with_timeout).
-    pub fn with_timeout_handle(self, handle: &TimeoutHandle) -> Owned<Watched<O, TimeoutHandle>> {
-        Owned::new(Watched::new(self.into_operation(), handle.clone()))
+    pub fn with_timeout_handle(self, handle: &TimeoutHandle) -> Owned<Timed<O, TimeoutHandle>> {
+        Owned::new(Timed::new(self.into_operation(), handle.clone()))
     }
 
     /// Ends what stands before it when it makes no progress for so long, with
@@ -195,8 +195,8 @@ impl<O: Operation> Owned<O> {
     /// # Errors
     ///
     /// As [`with_timeout`](Self::with_timeout) where there is no timer.
-    pub fn with_idle_timeout(self, after: Duration) -> Owned<Watched<O, Idle>> {
-        Owned::new(Watched::new(self.into_operation(), Idle::after(after)))
+    pub fn with_idle_timeout(self, after: Duration) -> Owned<Timed<O, Idle>> {
+        Owned::new(Timed::new(self.into_operation(), Idle::after(after)))
     }
 
     /// Tells once that what stands before it has not ended `after` so much time, and lets it run on.
@@ -226,11 +226,11 @@ impl<O: Operation> Owned<O> {
     /// # Panics
     ///
     /// If `tell` does, the panic goes on in whoever polls.
-    pub fn warn_after<F>(self, after: Duration, tell: F) -> Owned<Watched<O, Warn<F>>>
+    pub fn warn_after<F>(self, after: Duration, tell: F) -> Owned<Timed<O, Warn<F>>>
     where
         F: FnMut(&Overdue<'_>),
     {
-        Owned::new(Watched::new(self.into_operation(), Warn::after(after, tell)))
+        Owned::new(Timed::new(self.into_operation(), Warn::after(after, tell)))
     }
 
     /// Tries what stands before it again when it fails, as `policy` says.

@@ -10,7 +10,7 @@ use crate::{
     retry::{Policy, Retry},
     scope::{InScope, Owns, TryInScope},
     time::{Instant, TimerHandle},
-    timeout::{Idle, Overdue, Timeout, TimeoutHandle, Warn, Watched},
+    timeout::{Idle, Overdue, Timed, Timeout, TimeoutHandle, Warn},
     with_abort::WithAbort,
     with_timer::WithTimer,
 };
@@ -94,17 +94,17 @@ pub trait OwnedFuture<M = FromFuture>: Sized {
     fn with_timeout_handle(
         self,
         handle: &TimeoutHandle,
-    ) -> Owned<Watched<Self::Operation, TimeoutHandle>> {
+    ) -> Owned<Timed<Self::Operation, TimeoutHandle>> {
         self.owned().with_timeout_handle(handle)
     }
 
     /// Ends the receiver when it makes no progress for so long. See [`Owned::with_idle_timeout`].
-    fn with_idle_timeout(self, after: Duration) -> Owned<Watched<Self::Operation, Idle>> {
+    fn with_idle_timeout(self, after: Duration) -> Owned<Timed<Self::Operation, Idle>> {
         self.owned().with_idle_timeout(after)
     }
 
     /// Tells once that the receiver has not ended after so much time. See [`Owned::warn_after`].
-    fn warn_after<F>(self, after: Duration, tell: F) -> Owned<Watched<Self::Operation, Warn<F>>>
+    fn warn_after<F>(self, after: Duration, tell: F) -> Owned<Timed<Self::Operation, Warn<F>>>
     where
         F: FnMut(&Overdue<'_>),
     {

@@ -7,7 +7,7 @@ use core::{
     time::Duration,
 };
 
-use super::{Watch, is_needless, place};
+use super::{Timekeeper, is_needless, place};
 use crate::{
     abort::{AbortReason, Aborted, Name, Position},
     owner::{Deadline, End, Lent, Link},
@@ -274,7 +274,7 @@ impl Drop for Seated {
     }
 }
 
-impl Watch for TimeoutHandle {
+impl Timekeeper for TimeoutHandle {
     type Run = HandleRun;
 
     fn poll_within<R>(

@@ -6,7 +6,7 @@ use core::{
     time::Duration,
 };
 
-use super::Watch;
+use super::Timekeeper;
 use crate::{
     abort::{AbortReason, Name},
     owner::Lent,
@@ -89,7 +89,7 @@ impl Shared {
 
 impl_wake!(Shared, Shared::ring);
 
-impl Watch for Idle {
+impl Timekeeper for Idle {
     type Run = IdleRun;
 
     fn poll_within<R>(

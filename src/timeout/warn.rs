@@ -6,7 +6,7 @@ use core::{
     time::Duration,
 };
 
-use super::Watch;
+use super::Timekeeper;
 use crate::{
     abort::{AbortReason, Name},
     owner::Lent,
@@ -61,7 +61,7 @@ impl<F: FnMut(&Overdue<'_>)> Warn<F> {
     }
 }
 
-impl<F: FnMut(&Overdue<'_>)> Watch for Warn<F> {
+impl<F: FnMut(&Overdue<'_>)> Timekeeper for Warn<F> {
     type Run = WarnRun;
 
     fn poll_within<R>(

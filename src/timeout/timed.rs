@@ -12,8 +12,10 @@ use crate::{
     owner::Lent,
 };
 
-/// What looks at the clock beside an operation that runs.
-pub trait Watch {
+/// What looks at the clock beside an operation that runs: [`TimeoutHandle`](super::TimeoutHandle),
+/// [`Idle`](super::Idle) or [`Warn`](super::Warn). Adapters of your own implement
+/// [`Operation`] instead.
+pub trait Timekeeper {
     /// What it keeps while it does. The default is that before a run.
     type Run: Default;
 
@@ -46,15 +48,15 @@ pub trait Watch {
 /// [`OwnedFuture::warn_after`](crate::OwnedFuture::warn_after): another one, and what looks at the clock
 /// beside it.
 #[pin_project]
-pub struct Watched<O, W> {
+pub struct Timed<O, K> {
     #[pin]
     op: O,
-    watch: W,
+    keeper: K,
 }
 
-/// What a [`Watched`] keeps while it runs.
+/// What a [`Timed`] keeps while it runs.
 #[pin_project]
-pub struct WatchedState<S, R> {
+pub struct TimedState<S, R> {
     #[pin]
     inner: S,
     run: R,
@@ -62,21 +64,21 @@ pub struct WatchedState<S, R> {
     ending: Option<Aborted>,
 }
 
-impl<O, W> Watched<O, W> {
-    pub(crate) const fn new(op: O, watch: W) -> Self {
-        Self { op, watch }
+impl<O, K> Timed<O, K> {
+    pub(crate) const fn new(op: O, keeper: K) -> Self {
+        Self { op, keeper }
     }
 }
 
-impl<S: Default, R: Default> Default for WatchedState<S, R> {
+impl<S: Default, R: Default> Default for TimedState<S, R> {
     fn default() -> Self {
         Self { inner: S::default(), run: R::default(), ending: None }
     }
 }
 
-impl<O: Operation, W: Watch> Operation for Watched<O, W> {
+impl<O: Operation, K: Timekeeper> Operation for Timed<O, K> {
     type Output = O::Output;
-    type State = WatchedState<O::State, W::Run>;
+    type State = TimedState<O::State, K::Run>;
 
     #[inline]
     fn poll(
@@ -90,26 +92,26 @@ impl<O: Operation, W: Watch> Operation for Watched<O, W> {
         let aborted = match state.ending {
             Some(aborted) => aborted.clone(),
             None => {
-                let polled = this.watch.poll_within(state.run, cx, lent, |cx, lent| {
+                let polled = this.keeper.poll_within(state.run, cx, lent, |cx, lent| {
                     this.op.as_mut().poll(state.inner.as_mut(), cx, lent)
                 });
                 if let Poll::Ready(outcome) = polled {
                     let outcome =
-                        outcome.map_err(|aborted| this.watch.place(state.run, aborted, lent));
-                    *state.run = W::Run::default();
+                        outcome.map_err(|aborted| this.keeper.place(state.run, aborted, lent));
+                    *state.run = K::Run::default();
                     return Poll::Ready(outcome);
                 }
                 let name = this.op.name();
-                let reason = ready!(this.watch.poll_end(state.run, name, cx, lent));
+                let reason = ready!(this.keeper.poll_end(state.run, name, cx, lent));
                 let origin = name.or_else(|| lent.name()).cloned();
                 Aborted::of(reason, origin, Position::Below)
             }
         };
         *state.ending = Some(aborted.clone());
-        ready!(this.watch.poll_within(state.run, cx, lent, |cx, lent| {
+        ready!(this.keeper.poll_within(state.run, cx, lent, |cx, lent| {
             this.op.poll_abort(state.inner, cx, lent, &aborted)
         }));
-        (*state.run, *state.ending) = (W::Run::default(), None);
+        (*state.run, *state.ending) = (K::Run::default(), None);
         Poll::Ready(Err(aborted))
     }
 
@@ -123,10 +125,10 @@ impl<O: Operation, W: Watch> Operation for Watched<O, W> {
         let this = self.project();
         let state = state.project();
         let aborted = state.ending.as_ref().unwrap_or(aborted);
-        ready!(this.watch.poll_within(state.run, cx, lent, |cx, lent| {
+        ready!(this.keeper.poll_within(state.run, cx, lent, |cx, lent| {
             this.op.poll_abort(state.inner, cx, lent, aborted)
         }));
-        (*state.run, *state.ending) = (W::Run::default(), None);
+        (*state.run, *state.ending) = (K::Run::default(), None);
         Poll::Ready(())
     }
 
@@ -136,16 +138,16 @@ impl<O: Operation, W: Watch> Operation for Watched<O, W> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<O: Repeat, W: Watch> Repeat for Watched<O, W> {}
+impl<O: Repeat, K: Timekeeper> Repeat for Timed<O, K> {}
 
-impl<O: fmt::Debug, W: fmt::Debug> fmt::Debug for Watched<O, W> {
+impl<O: fmt::Debug, K: fmt::Debug> fmt::Debug for Timed<O, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watched").field("op", &self.op).field("watch", &self.watch).finish()
+        f.debug_struct("Timed").field("op", &self.op).field("keeper", &self.keeper).finish()
     }
 }
 
-impl<S, R> fmt::Debug for WatchedState<S, R> {
+impl<S, R> fmt::Debug for TimedState<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WatchedState").field("ending", &self.ending).finish_non_exhaustive()
+        f.debug_struct("TimedState").field("ending", &self.ending).finish_non_exhaustive()
     }
 }
