@@ -156,7 +156,7 @@ fn time_runs_out_for_who_asks_though_nobody_can_ring() {
     let held = std::sync::Mutex::new(held);
     let blocks = on_wake(move || {
         tell.send(()).unwrap_or(());
-        drop(held.lock().unwrap().recv_timeout(LONG));
+        _ = held.lock().unwrap().recv_timeout(LONG);
     });
     let _blocking = set(MILLISECOND, &blocks);
     told.recv_timeout(LONG).expect("it rings");
