@@ -81,6 +81,7 @@ pub mod with_abort;
 pub mod with_timer;
 
 mod slab;
+mod slot;
 mod sync;
 mod wake;
 

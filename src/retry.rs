@@ -72,6 +72,7 @@ use crate::{
     future::Error,
     operation::{Operation, Repeat},
     owner::{Lent, Link},
+    slot::Slot,
     time::Sleep,
 };
 
@@ -93,11 +94,10 @@ pub struct RetryState<S, D> {
     run: Run<D>,
 }
 
-#[derive(Default)]
 struct Run<D> {
     policy: D,
     failed: u32,
-    back_off: Option<Sleep>,
+    back_off: Slot<Sleep>,
 }
 
 /// What [`Owned::on_retry`](crate::Owned::on_retry) is told.
@@ -190,6 +190,20 @@ impl<S: Default, D: Default> Default for RetryState<S, D> {
     }
 }
 
+impl<D: Default> Default for Run<D> {
+    fn default() -> Self {
+        Self { policy: D::default(), failed: 0, back_off: Slot::default() }
+    }
+}
+
+impl<D: Default> Run<D> {
+    /// Makes it as new.
+    fn clear(&mut self) {
+        self.back_off.clear();
+        (self.policy, self.failed) = (D::default(), 0);
+    }
+}
+
 /// So many attempts are made in one poll where none of them waits; then others have a turn.
 const AT_ONCE: u32 = 32;
 
@@ -217,9 +231,9 @@ where
         for _ in 0..AT_ONCE {
             // The owner may be over by now: then it ends this, in this very poll. Without a back-off no
             // clock is asked.
-            let over = if let Some(sleep) = &mut state.run.back_off {
+            let over = if let Some(sleep) = state.run.back_off.get_mut() {
                 ready!(Pin::new(sleep).poll(cx));
-                state.run.back_off = None;
+                state.run.back_off.clear();
                 lent.is_over()
             } else {
                 state.run.failed > 0 && lent.is_aborted()
@@ -237,13 +251,13 @@ where
             };
             let delay = if worth { this.policy.next_delay(&mut state.run.policy) } else { None };
             let Some(delay) = delay else {
-                *state.run = Run::default();
+                state.run.clear();
                 return Poll::Ready(outcome);
             };
             match sleep_for(delay, this.op.name(), lent) {
-                Ok(sleep) => state.run.back_off = sleep,
+                Ok(sleep) => *state.run.back_off.get_mut() = sleep,
                 Err(futile) => {
-                    *state.run = Run::default();
+                    state.run.clear();
                     return Poll::Ready(no_more(outcome, futile));
                 }
             }
@@ -268,10 +282,10 @@ where
     ) -> Poll<()> {
         let this = self.project();
         let state = state.project();
-        state.run.back_off = None;
+        state.run.back_off.clear();
         let below = lent.with(Link::Attempt(state.run.failed.saturating_add(1)));
         ready!(this.op.poll_abort(state.inner, cx, &below, aborted));
-        *state.run = Run::default();
+        state.run.clear();
         Poll::Ready(())
     }
 
@@ -298,6 +312,7 @@ fn may_go_better(aborted: &Aborted) -> bool {
 }
 
 /// What to wait for before the next attempt of the operation so named; or why there can be none.
+#[inline(never)]
 fn sleep_for(
     delay: Duration,
     name: Option<&Name>,
@@ -321,6 +336,7 @@ fn sleep_for(
 
 /// The end of a retry whose next attempt could not be made: its own error, if it has one. But that there
 /// is no timer is told in any case, for the retry will never do what it is there for.
+#[cold]
 fn no_more<T, E>(outcome: Outcome<T, E>, futile: Aborted) -> Outcome<T, E> {
     let has_timer = !matches!(futile.reason(), AbortReason::NoTimer);
     match outcome {
@@ -343,7 +359,7 @@ impl<S, D> fmt::Debug for RetryState<S, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryState")
             .field("failed", &self.run.failed)
-            .field("back_off", &self.run.back_off)
+            .field("back_off", &self.run.back_off.get())
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,6 @@ use core::{
     borrow::Borrow,
     fmt,
     future::Future,
-    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -15,6 +14,7 @@ use crate::{
     abort::{AbortHandle, Aborted, Name, Position, WaitAborted},
     operation::{Operation, Repeat},
     owner::{Lent, Link},
+    slot::Slot,
 };
 
 /// Operation made by [`OwnedFuture::with_abort`](crate::OwnedFuture::with_abort); `H` is a handle, or a
@@ -33,14 +33,9 @@ pub struct WithAbortState<S> {
     // Dropped first, before what it ran under.
     #[pin]
     inner: S,
-    stage: StageSlot,
+    /// Once there is one: when it is first pending, or finds the handle aborted.
+    stage: Slot<Stage>,
 }
-
-/// The stage, once there is one: when it is first pending, or finds the handle aborted.
-///
-/// What is ready at once has none, and isn't to pay for the drop of one: whether there is one is looked
-/// at in place, and the rest of the drop stands apart.
-struct StageSlot(ManuallyDrop<Option<Stage>>);
 
 #[derive(Debug)]
 enum Stage {
@@ -56,31 +51,10 @@ impl<O, H> WithAbort<O, H> {
     }
 }
 
-impl StageSlot {
-    #[inline]
-    fn clear(&mut self) {
-        if self.0.is_some() {
-            self.clear_some();
-        }
-    }
-
-    #[inline(never)]
-    fn clear_some(&mut self) {
-        *self.0 = None;
-    }
-}
-
-impl Drop for StageSlot {
-    #[inline]
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
-
 impl<S: Default> Default for WithAbortState<S> {
     #[inline]
     fn default() -> Self {
-        Self { inner: S::default(), stage: StageSlot(ManuallyDrop::new(None)) }
+        Self { inner: S::default(), stage: Slot::default() }
     }
 }
 
@@ -98,7 +72,7 @@ impl<S> WithAbortState<S> {
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
         let this = self.as_mut().project();
-        let is_ending = matches!(*this.stage.0, Some(Stage::Ending(_)));
+        let is_ending = matches!(this.stage.get(), Some(Stage::Ending(_)));
         if !is_ending && !handle.is_aborted() {
             // Taken apart, or the value would be copied with what an error takes around it.
             match op.as_mut().poll(this.inner, cx, &lent.with(link)) {
@@ -131,11 +105,12 @@ impl<S> WithAbortState<S> {
         lent: &Lent<'_>,
     ) -> Poll<Aborted> {
         let this = self.project();
-        let aborted = match this.stage.0.get_or_insert_with(|| Stage::Waiting(handle.aborted())) {
+        let stage = this.stage.get_mut();
+        let aborted = match stage.get_or_insert_with(|| Stage::Waiting(handle.aborted())) {
             Stage::Waiting(waiting) => ready!(Pin::new(waiting).poll(cx)).at(Position::Above),
             Stage::Ending(aborted) => aborted.clone(),
         };
-        *this.stage.0 = Some(Stage::Ending(aborted.clone()));
+        *stage = Some(Stage::Ending(aborted.clone()));
         ready!(op.poll_abort(this.inner, cx, &lent.with(link), &aborted));
         this.stage.clear();
         Poll::Ready(aborted)
@@ -150,7 +125,7 @@ impl<S> WithAbortState<S> {
         aborted: &Aborted,
     ) -> Poll<()> {
         let this = self.project();
-        let aborted = match &*this.stage.0 {
+        let aborted = match this.stage.get() {
             Some(Stage::Ending(own)) => own,
             _ => aborted,
         };
@@ -198,6 +173,6 @@ impl<O: Repeat, H: Borrow<AbortHandle>> Repeat for WithAbort<O, H> {}
 
 impl<S> fmt::Debug for WithAbortState<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithAbortState").field("stage", &*self.stage.0).finish()
+        f.debug_struct("WithAbortState").field("stage", &self.stage.get()).finish()
     }
 }

@@ -258,6 +258,7 @@ impl Ticket {
     }
 
     /// Takes its place in the line, which is an old one if it has waited before.
+    #[inline(never)]
     fn wait(&mut self, number: Option<u64>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
         let timer = lent.timer().cloned();
