@@ -128,12 +128,11 @@ fn has_ended<T>(failed: &Count, poll: impl FnOnce() -> Poll<T>) -> bool {
     }
 }
 
-type Chain = ByHand<'static, Result<Result<(), String>, Aborted>>;
 type Work = Result<(), String>;
-
-/// Everything that waits for a point in time, for 5 s at most, and looks at the handle.
+type Chain = ByHand<'static, Result<Work, Aborted>>;
 type Make = fn(&TimerHandle, &TimeoutHandle) -> Chain;
 
+/// Everything that waits for a point in time, for 5 s at most, and looks at the handle.
 const CHAINS: &[(&str, Make)] = &[
     ("with_timeout", |timer, _| ByHand::new(stuck().with_timeout(SECOND).with_timer(timer))),
     ("with_deadline", |timer, _| {

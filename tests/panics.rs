@@ -112,6 +112,20 @@ fn what_a_retry_asks_may_panic() {
     });
 }
 
+#[test]
+fn who_is_told_that_it_takes_long_may_panic() {
+    leaves_nothing("in warn_after", |limit, scope| {
+        let chain = pending::<()>().warn_after(Duration::ZERO, |_| panic!("in warn_after"));
+        Box::pin(chain.limit(limit).in_scope(scope))
+    });
+    leaves_nothing("in warn_after", |limit, scope| {
+        let attempt = || pending::<Result<(), ()>>();
+        let chain = attempt.warn_after(Duration::ZERO, |_| panic!("in warn_after"));
+        let chain = chain.with_idle_timeout(SECOND).retry(Backoff::exponential());
+        Box::pin(chain.with_timeout(SECOND).limit(limit).in_scope(scope))
+    });
+}
+
 /// Panics when it is dropped, and counts that.
 struct Grenade(#[allow(dead_code, reason = "counted when it is dropped")] Token);
 
