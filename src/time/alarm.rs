@@ -70,7 +70,10 @@ impl Alarm {
             return;
         }
         let id = timer.timer().wake_at(at, waker.clone());
-        *this = Some(Self::OnTimer(Set { timer: timer.clone(), id, task: waker }.into()));
+        let set = Set { timer: timer.clone(), id, task: waker };
+        #[cfg(feature = "std")]
+        let set = set.into();
+        *this = Some(Self::OnTimer(set));
     }
 
     /// Ready when its time has come: there is none then anymore. Until then it wakes the task that asked last.
