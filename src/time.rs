@@ -22,7 +22,7 @@
 //!
 //! What it doesn't count, and doesn't survive:
 //!
-//! - While the machine sleeps, the clock of [`std::time::Instant`] stands still on Linux and macOS, and so does
+//! - While the machine sleeps, the clock of `std::time::Instant` stands still on Linux and macOS, and so does
 //!   this one.
 //! - After a `fork` without `exec`, the child has no thread that rings. Make no timeouts there.
 //!
