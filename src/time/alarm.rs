@@ -52,7 +52,7 @@ pub(crate) struct TaskId {
 /// The clock is read when an alarm was asked so often, if it has not rung by then: where the thread of
 /// the bell gets no turn, for a task that is always ready to run again has it, time runs out all the same.
 #[cfg(feature = "std")]
-const ASKED_MOST: u8 = 64;
+const ASKED_MOST: u8 = 16;
 
 impl Alarm {
     /// Sets an alarm for the task where there is none, unless its time has come meanwhile. In place: to move it
