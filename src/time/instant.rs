@@ -87,7 +87,7 @@ impl Instant {
     #[must_use]
     #[inline]
     pub const fn saturating_add(self, after: Duration) -> Self {
-        // In 64 bits: it is in the way of each timeout.
+        // In 64 bits: it is in the way of each timeout, and of each look at the clock.
         let nanos = after.as_secs().saturating_mul(1_000_000_000);
         self.saturating_add_nanos(nanos.saturating_add(after.subsec_nanos() as u64))
     }

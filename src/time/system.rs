@@ -66,7 +66,8 @@ impl SystemTimer {
         self.0.clock().instant(at)
     }
 
-    /// Whether it is certain, without a look at the clock, that an alarm that was set for `at` has not rung.
+    /// Whether alarms that were set for `at` have rung, or are about to. Until then none has, and that is known
+    /// without a look at the clock.
     #[inline]
     pub(super) fn has_reached(&self, at: Instant) -> bool {
         self.0.has_reached(at)
@@ -106,10 +107,7 @@ fn shard_of_thread() -> usize {
 
 impl SinceStart {
     fn instant(&self, at: StdInstant) -> Instant {
-        let since = at.saturating_duration_since(self.0);
-        // In 64 bits: the clock is read often, and has no 584 years to go.
-        let nanos = since.as_secs().saturating_mul(1_000_000_000);
-        Instant::from_nanos(nanos.saturating_add(since.subsec_nanos().into()))
+        Instant::START + at.saturating_duration_since(self.0)
     }
 }
 

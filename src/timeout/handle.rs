@@ -218,7 +218,7 @@ impl HandleRun {
         match (change, self.deadline.fixed()) {
             (Change::Extend(by), Some(at)) => self.deadline.move_to(at + by),
             (Change::Reset(_), Some(_)) => {
-                // It is fixed anew by the next who asks.
+                // It counts anew, from now and by what it is given now.
                 self.deadline = Deadline::open();
                 self.deadline.fix(self.end(), || lent.timer().map_or(Instant::NEVER, |t| t.now()));
             }
