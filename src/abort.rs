@@ -42,5 +42,6 @@ mod wait;
 pub use aborted::{Aborted, Position};
 pub use guard::{AbortOnDrop, OnAbort};
 pub use handle::AbortHandle;
+pub(crate) use reason::quoted;
 pub use reason::{AbortReason, Name};
 pub use wait::WaitAborted;

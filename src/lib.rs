@@ -61,14 +61,16 @@
 //! crate and, for anything that waits, a [`Timer`](time::Timer) of yours.
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
 pub mod abort;
+pub mod bracket;
 pub mod future;
+pub mod grace;
 pub mod limit;
 pub mod named;
 pub mod operation;
@@ -79,6 +81,7 @@ pub mod time;
 pub mod timeout;
 pub mod with_abort;
 pub mod with_timer;
+pub mod with_value;
 
 mod slab;
 mod slot;
@@ -86,11 +89,14 @@ mod sync;
 mod wake;
 
 pub use abort::{AbortHandle, AbortReason, Aborted};
+pub use bracket::bracket;
 pub use future::{Error, Owned, OwnedFuture};
 pub use limit::Limit;
+#[cfg(feature = "std")]
+pub use owner::checkpoint;
 pub use owner::{Lent, Owner};
 pub use retry::Backoff;
-pub use scope::Scope;
+pub use scope::{Scope, local_scope, scope, try_local_scope, try_scope};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -39,7 +39,7 @@ use pin_project::pin_project;
 use crate::{
     abort::{AbortReason, Aborted, Name, Position},
     operation::{Operation, Repeat},
-    owner::Lent,
+    owner::{Lent, Standing},
     sync::Arc,
 };
 
@@ -144,14 +144,62 @@ pub struct Limited<O> {
     // Dropped first: what ran is gone before its permit is free.
     #[pin]
     op: O,
+    gate: Gate,
+}
+
+/// What lets one at a time in where it has a permit.
+#[derive(Debug)]
+pub(crate) struct Gate {
     /// The place in the queue, then the permit.
     ticket: Option<Ticket>,
     limit: Limit,
 }
 
+impl Gate {
+    pub(crate) const fn new(limit: Limit) -> Self {
+        Self { ticket: None, limit }
+    }
+
+    /// Ready while what is behind it may run.
+    #[inline]
+    pub(crate) fn poll_enter(
+        &mut self,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Result<(), Aborted>> {
+        if self.limit.capacity() == 0 {
+            let reason = AbortReason::Rejected { why: "it has no permits".into() };
+            return Poll::Ready(Err(Aborted::of(reason, lent.name().cloned(), Position::Below)));
+        }
+        let ticket = self.ticket.get_or_insert_with(|| Ticket::new(self.limit.queue.clone()));
+        let waited = ticket.is_waiting();
+        let claimed = ticket.poll_permit(cx, lent);
+        if waited {
+            let has_it = claimed.is_ready();
+            match if has_it { lent.standing_now() } else { lent.standing() } {
+                Standing::InGrace(aborted) => {
+                    self.leave();
+                    return Poll::Ready(Err(aborted));
+                }
+                // A permit that came too late is to start nothing: whoever it is over for ends this, in this
+                // very poll.
+                Standing::Over if has_it => return Poll::Pending,
+                _ => {}
+            }
+        }
+        claimed.map(Ok)
+    }
+
+    /// Gives the permit back.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        self.ticket = None;
+    }
+}
+
 impl<O> Limited<O> {
     pub(crate) const fn new(op: O, limit: Limit) -> Self {
-        Self { op, ticket: None, limit }
+        Self { op, gate: Gate::new(limit) }
     }
 }
 
@@ -167,20 +215,11 @@ impl<O: Operation> Operation for Limited<O> {
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
         let this = self.project();
-        if this.limit.capacity() == 0 {
-            let reason = AbortReason::Rejected { why: "it has no permits".into() };
-            return Poll::Ready(Err(Aborted::of(reason, lent.name().cloned(), Position::Below)));
-        }
-        let ticket = this.ticket.get_or_insert_with(|| Ticket::new(this.limit.queue.clone()));
-        let waited = ticket.is_waiting();
-        ready!(ticket.poll_permit(cx, lent));
-        if waited && lent.is_over() {
-            // The permit came too late to start anything: whoever it is over for ends this, in this
-            // very poll.
-            return Poll::Pending;
+        if let Err(aborted) = ready!(this.gate.poll_enter(cx, lent)) {
+            return Poll::Ready(Err(aborted));
         }
         let outcome = ready!(this.op.poll(state, cx, lent));
-        *this.ticket = None;
+        this.gate.leave();
         Poll::Ready(outcome)
     }
 
@@ -193,7 +232,7 @@ impl<O: Operation> Operation for Limited<O> {
     ) -> Poll<()> {
         let this = self.project();
         ready!(this.op.poll_abort(state, cx, lent, aborted));
-        *this.ticket = None;
+        this.gate.leave();
         Poll::Ready(())
     }
 

@@ -23,6 +23,7 @@ pub use call::{Call, CallState};
 pub use once::Once;
 pub use task::{Task, TaskState};
 
+pub use crate::owner::LeafState;
 use crate::{
     abort::{Aborted, Name},
     owner::Lent,

@@ -22,15 +22,31 @@
 //! assert_eq!(left, Some(Duration::from_secs(4)));
 //! ```
 
+mod ambient;
+#[cfg(feature = "std")]
+mod checkpoint;
 pub(crate) mod core;
+mod deadline;
+mod holding;
+mod leaf;
 mod lent;
+mod reprieve;
 mod sleep;
+mod value;
 
 use ::core::{fmt, time::Duration};
 
+#[cfg(feature = "std")]
+pub use checkpoint::{Checkpoint, checkpoint};
+pub(crate) use deadline::{Deadline, End};
+pub(crate) use holding::{Holding, Told};
+pub use leaf::LeafState;
 pub use lent::Lent;
-pub(crate) use lent::{Deadline, End, Link};
+pub(crate) use lent::{Link, Standing};
+pub(crate) use reprieve::Reprieve;
 pub use sleep::OwnerSleep;
+pub use value::Key;
+pub(crate) use value::{Value, Values};
 
 use crate::{
     abort::{AbortHandle, Aborted, Name, WaitAborted},
@@ -67,9 +83,55 @@ pub struct Owner {
     timer: Option<TimerHandle>,
     attempt: u32,
     name: Option<Name>,
+    values: Values,
 }
 
 impl Owner {
+    /// The owner of the future that calls this, from anywhere in plain code; each time the same one, until that
+    /// has ended.
+    ///
+    /// It is what a closure that takes its owner would be given: its handle is aborted, at the latest, when the
+    /// innermost future that is a member of a scope, a child of a nursery or the beginning of a chain has ended.
+    /// `None` where nobody owns what runs.
+    ///
+    /// The owner is that of the future which this thread polls. So it is right on any executor, and wherever
+    /// tasks go; but a future that is polled *within* the poll of another one, by an executor that is run in
+    /// there, or in a call of `block_on`, belongs to the owner of that other one.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::{Owner, OwnedFuture, time::TestClock};
+    ///
+    /// async fn deep_down() -> Option<Duration> {
+    ///     Owner::current()?.remaining()
+    /// }
+    ///
+    /// let clock = TestClock::new();
+    /// let asked = async { deep_down().await }.with_timeout(Duration::from_secs(5)).with_timer(&clock);
+    /// assert_eq!(smol::block_on(asked).unwrap(), Some(Duration::from_secs(5)));
+    /// assert!(Owner::current().is_none());
+    /// ```
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        Lent::current(|lent| lent.owner_of_leaf())
+    }
+
+    /// The value that was given for `key`, if any: the nearest, as it was when the owner was given.
+    ///
+    /// ```
+    /// use tenure::{Owner, OwnedFuture, owner::Key};
+    ///
+    /// static REQUEST: Key<u32> = Key::new("request");
+    ///
+    /// let asks = |owner: Owner| async move { owner.value(&REQUEST).copied() };
+    /// assert_eq!(smol::block_on(asks.with_value(&REQUEST, 7)).unwrap(), Some(7));
+    /// ```
+    #[must_use]
+    pub fn value<T: Send + Sync + 'static>(&self, key: &'static Key<T>) -> Option<&T> {
+        self.values.get(key)
+    }
+
     /// The handle that aborts when the run ends, or anything above it is aborted.
     ///
     /// Aborting it by hand tells those who listen to it; it doesn't end the run.

@@ -71,7 +71,7 @@ use crate::{
     abort::{AbortReason, Aborted, Name, Position},
     future::Error,
     operation::{Operation, Repeat},
-    owner::{Lent, Link},
+    owner::{Lent, Link, Standing},
     slot::Slot,
     time::Sleep,
 };
@@ -202,6 +202,33 @@ impl<D: Default> Run<D> {
         self.back_off.clear();
         (self.policy, self.failed) = (D::default(), 0);
     }
+
+    /// Ready when the next attempt is to begin, or all is to end.
+    #[inline]
+    fn poll_begin(&mut self, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Result<(), Aborted>> {
+        // The owner may be over by now. Without a back-off no clock is asked.
+        let standing = match self.back_off.get_mut() {
+            None if self.failed == 0 => Standing::Live,
+            None => lent.standing(),
+            Some(sleep) => match (Pin::new(sleep).poll(cx), lent.standing()) {
+                (Poll::Pending, Standing::InGrace(aborted)) => Standing::InGrace(aborted),
+                (Poll::Pending, _) => return Poll::Pending,
+                (Poll::Ready(()), _) => {
+                    self.back_off.clear();
+                    lent.standing_now()
+                }
+            },
+        };
+        match standing {
+            Standing::Live => Poll::Ready(Ok(())),
+            // Whoever it is over for ends this, in this very poll.
+            Standing::Over => Poll::Pending,
+            Standing::InGrace(aborted) => {
+                self.clear();
+                Poll::Ready(Err(aborted))
+            }
+        }
+    }
 }
 
 /// So many attempts are made in one poll where none of them waits; then others have a turn.
@@ -229,17 +256,8 @@ where
         let mut this = self.project();
         let mut state = state.project();
         for _ in 0..AT_ONCE {
-            // The owner may be over by now: then it ends this, in this very poll. Without a back-off no
-            // clock is asked.
-            let over = if let Some(sleep) = state.run.back_off.get_mut() {
-                ready!(Pin::new(sleep).poll(cx));
-                state.run.back_off.clear();
-                lent.is_over()
-            } else {
-                state.run.failed > 0 && lent.is_aborted()
-            };
-            if over {
-                return Poll::Pending;
+            if let Err(aborted) = ready!(state.run.poll_begin(cx, lent)) {
+                return Poll::Ready(Err(aborted));
             }
             let attempt = state.run.failed.saturating_add(1);
             let below = lent.with(Link::Attempt(attempt));

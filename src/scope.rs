@@ -21,8 +21,8 @@
 //!
 //! # Scopes in scopes
 //!
-//! A scope isn't a member of another one; the futures are. Put them into both,
-//! `.in_scope(&inner).in_scope(&outer)`, and the abort of either one ends them.
+//! [`scope.child("name")`](Scope::child) makes a scope in a scope, which is aborted and closed with it. One that has
+//! two owners may be put into both, `.in_scope(&one).in_scope(&other)`: the abort of either ends it.
 //!
 //! # Failure
 //!
@@ -31,21 +31,36 @@
 //! `join` and `try_join` differ in `futures`. A panic always aborts the siblings, and goes on in
 //! whoever awaits the future that panicked.
 
+mod builder;
 mod close;
+mod failure;
 mod in_scope;
+mod nursery;
+mod open;
+mod reaper;
+mod report;
 
-use alloc::boxed::Box;
-use core::{fmt, future::Future, time::Duration};
+use alloc::{boxed::Box, vec::Vec};
+use core::{fmt, future::Future, panic::Location, time::Duration};
 
-pub use close::{Close, Report};
+pub use builder::Builder;
+pub use close::{Close, CloseWithin, Closed};
 pub use in_scope::{InScope, TryInScope};
+pub use nursery::{
+    AnyError, Family, JoinHandle, Judges, Kept, LocalNursery, Nursed, Nursery, Sent, Spawns, Takes,
+    TryScope, TrySpawns, local_scope, scope, try_local_scope, try_scope,
+};
+pub use open::{Alive, Progress, StillOpen};
+pub use reaper::{Drain, Reaper, Reaping};
+pub use report::{CleanUp, Failure, FailureKind, Members, Report};
 
 use crate::{
     abort::{AbortHandle, AbortReason, Aborted, Name},
-    future::OwnedFuture,
-    owner::core::{Core, Member, Step},
+    future::{Owned, OwnedFuture},
+    limit::Limit,
+    operation::Once,
+    owner::core::{Core, Deferral, Deferred, Later, Now, Tasks},
     sync::Arc,
-    time::TimerHandle,
 };
 
 /// How long a piece of async clean-up may take, unless it is given a bound of its own.
@@ -77,11 +92,12 @@ pub struct Scope {
 /// Counts the clones of a scope, apart from its members.
 struct Handle {
     core: Arc<Core>,
+    limit: Option<Limit>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.core.orphan();
+        Tasks::orphan(&self.core);
     }
 }
 
@@ -91,19 +107,24 @@ pub trait Owns: sealed::Owns {}
 impl Owns for Scope {}
 
 mod sealed {
-    use crate::owner::core::Member;
+    use crate::{limit::Limit, owner::core::Core, sync::Arc};
 
     pub trait Owns {
         fn admit(&self) -> Admission;
     }
 
+    /// Whose member it is, and what its members need.
     #[derive(Debug)]
-    pub struct Admission(pub(crate) Member);
+    pub struct Admission {
+        pub(crate) core: Arc<Core>,
+        pub(crate) limit: Option<Limit>,
+    }
 }
 
 impl sealed::Owns for Scope {
     fn admit(&self) -> sealed::Admission {
-        sealed::Admission(Member::new(&self.handle.core))
+        let Handle { core, limit } = &*self.handle;
+        sealed::Admission { core: core.clone(), limit: limit.clone() }
     }
 }
 
@@ -129,7 +150,33 @@ impl Scope {
     /// assert_eq!(scope.name(), "test");
     /// ```
     pub fn builder(name: impl Into<Name>) -> Builder {
-        Builder { name: name.into(), timer: None }
+        Builder::new(name.into())
+    }
+
+    /// A scope in this one: see [`Builder::child_of`].
+    ///
+    /// It is a member of this one until it has closed, or was dropped and has ended. The close of this one closes it
+    /// first, the last child first.
+    ///
+    /// ```
+    /// use tenure::Scope;
+    ///
+    /// # smol::block_on(async {
+    /// let service = Scope::new("service");
+    /// let request = service.child("request");
+    /// request.defer(|aborted| println!("hung up: {aborted:?}"));
+    /// service.abort("shutting down");
+    /// service.close().await; // and with it the request, which has cleaned up by now
+    /// assert_eq!(request.closed().await.clean_up().steps, 1);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn child(&self, name: impl Into<Name>) -> Self {
+        Self::builder(name).child_of(self).build()
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.handle.core
     }
 
     /// The name that it was given.
@@ -140,7 +187,7 @@ impl Scope {
     /// ```
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.handle.core.name
+        self.handle.core.name.as_deref().unwrap_or_default()
     }
 
     /// Aborts all that it owns, and tells whether it was this call that did. The first reason wins.
@@ -192,7 +239,7 @@ impl Scope {
         &self.handle.core.abort
     }
 
-    /// How many members it has: futures put into it that have neither ended nor been dropped.
+    /// How many members it has: futures put into it that have neither ended nor been dropped, and scopes in it.
     ///
     /// ```
     /// use tenure::{OwnedFuture, Scope};
@@ -239,16 +286,135 @@ impl Scope {
     /// # Deadlock
     ///
     /// A member that isn't polled doesn't end, nor does one that was [forgotten](core::mem::forget).
-    /// Awaited inside a member, or in the task that holds one and doesn't poll it, it waits for ever.
+    /// Awaited inside a member, or in the task that holds one and doesn't poll it, it waits for ever:
+    ///
+    /// ```
+    /// use std::{future::pending, pin::pin, time::Duration};
+    /// use tenure::{OwnedFuture, Scope, scope::Progress};
+    ///
+    /// # smol::block_on(async {
+    /// let scope = Scope::new("ingest");
+    /// let reader = pin!(pending::<()>().named("reader").in_scope(&scope));
+    /// scope.abort("enough");
+    /// // `scope.close().await` waits for ever: only this task could poll the reader, and it is busy closing.
+    /// let open = scope.close_within(Duration::from_millis(1)).await.unwrap_err();
+    /// assert_eq!(open.to_string(), "`ingest` is still open: `reader` was never polled");
+    /// # drop(reader);
+    /// # });
+    /// ```
     pub fn close(&self) -> Close {
         Close::new(self.clone())
+    }
+
+    /// As [`close`](Scope::close), but not for longer than this: what is still alive then is named.
+    ///
+    /// It aborts nothing, neither before nor after: a service lets its requests end by themselves for a while, aborts
+    /// what is left, and gives that a moment to end:
+    ///
+    /// ```
+    /// use std::{future::pending, time::Duration};
+    /// use tenure::{OwnedFuture, Scope, time::TestClock};
+    ///
+    /// const SECOND: Duration = Duration::from_secs(1);
+    ///
+    /// async fn shut_down(requests: &Scope) {
+    ///     if let Err(open) = requests.close_within(30 * SECOND).await {
+    ///         println!("{open}"); // `requests` is still open: `/report` is pending
+    ///         requests.abort("shutting down");
+    ///         if let Err(stuck) = requests.close_within(5 * SECOND).await {
+    ///             println!("{stuck}");
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let clock = TestClock::new();
+    /// let requests = Scope::builder("requests").timer(&clock).build();
+    /// let report = clock.watch(pending::<()>().named("/report").in_scope(&requests));
+    /// let down = clock.watch(shut_down(&requests));
+    /// let (report, ()) = smol::block_on(futures::future::join(report, down));
+    /// assert_eq!(report.unwrap_err().to_string(), "shutting down (in `requests`)");
+    /// assert_eq!(clock.elapsed(), 30 * SECOND);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StillOpen`], with the names of those that live on and how far each has got. The scope stays closing.
+    /// Without the `std` feature and without a timer the time is over at the first `Pending`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`close`](Scope::close).
+    pub fn close_within(&self, within: Duration) -> CloseWithin {
+        CloseWithin::new(self.clone(), within)
+    }
+
+    /// Ready, with the report, once the scope has closed and its clean-up is done, whoever closes it; at once where it
+    /// has. It doesn't close it: somebody must, or drop its last clone.
+    ///
+    /// It is no clone of the scope, and so keeps that from nothing.
+    ///
+    /// ```
+    /// use tenure::{OwnedFuture, Scope};
+    ///
+    /// # smol::block_on(async {
+    /// let scope = Scope::new("batch");
+    /// let closed = smol::spawn(scope.closed());
+    /// let job = smol::spawn(async { 1 }.in_scope(&scope));
+    /// job.await.unwrap();
+    /// drop(scope);
+    /// assert_eq!(closed.await.members().ran, 1);
+    /// # });
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it has no effect.
+    pub fn closed(&self) -> Closed {
+        Closed::new(self.core().clone())
+    }
+
+    /// The members that have a name, and how far each has got. A member without a name is in
+    /// [`members`](Scope::members) alone.
+    ///
+    /// ```
+    /// use tenure::{OwnedFuture, Scope};
+    ///
+    /// let scope = Scope::new("pair");
+    /// let _pair = ["a", "b"].map(|name| async {}.named(name).in_scope(&scope));
+    /// let alive: Vec<_> = scope.alive().iter().map(|member| member.name().to_owned()).collect();
+    /// assert_eq!(alive, ["a", "b"]);
+    /// ```
+    #[must_use]
+    pub fn alive(&self) -> Vec<Alive> {
+        Alive::of(self.core()).collect()
+    }
+
+    /// Spawns `future` as a member, with what spawns on your executor.
+    ///
+    /// `scope.spawn_on(f, future)` is `f(future.in_scope(&scope))`, to be read in the order in which one thinks of it.
+    ///
+    /// ```
+    /// use tenure::Scope;
+    ///
+    /// # smol::block_on(async {
+    /// let scope = Scope::new("pair");
+    /// let answer = scope.spawn_on(smol::spawn, async { 42 });
+    /// assert_eq!(answer.await.unwrap(), 42);
+    /// # });
+    /// ```
+    pub fn spawn_on<F: Future, R>(
+        &self,
+        spawn: impl FnOnce(Owned<InScope<Once<F>>>) -> R,
+        future: F,
+    ) -> R {
+        spawn(future.in_scope(self))
     }
 
     /// Defers clean-up until all members have ended: the last deferred runs first.
     ///
     /// `f` is told why the scope was aborted, if it was. If it panics, the rest still runs. Let it hold
     /// no clone of this very scope: that would keep the scope alive until it is closed. Its panic isn't
-    /// resumed but counted, in [`Report::panicked`]. On a scope that has closed it runs at the next
+    /// resumed but told, in the [`Report`]. On a scope that has closed it runs at the next
     /// `close()`, or when the last clone is dropped.
     ///
     /// ```
@@ -256,24 +422,45 @@ impl Scope {
     ///
     /// let scope = Scope::new("temporary");
     /// scope.defer(|aborted| println!("cleaning up: {aborted:?}"));
-    /// assert_eq!(smol::block_on(scope.close()).steps(), 1);
+    /// assert_eq!(smol::block_on(scope.close()).clean_up().steps, 1);
     /// ```
+    #[track_caller]
     pub fn defer(&self, f: impl FnOnce(Option<Aborted>) + Send + 'static) {
-        self.push(Step::Now(Box::new(f)));
+        self.push(Box::pin(Now::new(f)));
+    }
+
+    /// As [`defer`](Scope::defer), for clean-up that can fail: the report tells what the error displays, and no other
+    /// piece is stopped.
+    ///
+    /// ```
+    /// use tenure::Scope;
+    ///
+    /// let scope = Scope::new("temporary");
+    /// scope.try_defer(|_| std::fs::remove_file("/no/such/file"));
+    /// let report = smol::block_on(scope.close());
+    /// assert!(report.failures()[0].what().contains("No such file"));
+    /// ```
+    #[track_caller]
+    pub fn try_defer<E: fmt::Display>(
+        &self,
+        f: impl FnOnce(Option<Aborted>) -> Result<(), E> + Send + 'static,
+    ) {
+        self.push(Box::pin(Now::new(f)));
     }
 
     /// Defers async clean-up, in the same order as [`defer`](Scope::defer). It is polled by
     /// [`close`](Scope::close) and ended after 10 seconds, on the scope's timer. Without the `std` feature
     /// and without a timer, nobody could tell when those are over: it is ended at its first `Pending`, and
-    /// counted in [`Report::overran`].
+    /// counted in [`CleanUp::overran`].
     ///
     /// ```
     /// use tenure::Scope;
     ///
     /// let scope = Scope::new("connection");
     /// scope.defer_async(|_| async { /* say goodbye */ });
-    /// assert_eq!(smol::block_on(scope.close()).steps(), 1);
+    /// assert_eq!(smol::block_on(scope.close()).clean_up().steps, 1);
     /// ```
+    #[track_caller]
     pub fn defer_async<F, Fut>(&self, f: F)
     where
         F: FnOnce(Option<Aborted>) -> Fut + Send + 'static,
@@ -291,73 +478,70 @@ impl Scope {
     ///
     /// let scope = Scope::new("connection");
     /// scope.defer_async_within(Duration::from_millis(1), |_| pending());
-    /// assert_eq!(smol::block_on(scope.close()).overran(), 1);
+    /// assert_eq!(smol::block_on(scope.close()).clean_up().overran, 1);
     /// ```
+    #[track_caller]
     pub fn defer_async_within<F, Fut>(&self, bound: Duration, f: F)
     where
         F: FnOnce(Option<Aborted>) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let timer = self.handle.core.timer.clone();
-        self.push(Step::Later(Box::new(move |aborted| {
-            let bounded = f(aborted).with_timeout(bound);
-            match timer {
-                Some(timer) => Box::pin(bounded.with_timer(&timer)),
-                None => Box::pin(bounded),
-            }
-        })));
+        self.push(Box::pin(Later::new(bound, f)));
     }
 
-    fn push(&self, step: Step) {
-        self.handle.core.clean_up(|clean_up| clean_up.steps.push(step));
+    /// As [`defer_async`](Scope::defer_async), for clean-up that can fail: the report tells what the error displays,
+    /// and no other piece is stopped.
+    ///
+    /// ```
+    /// use tenure::Scope;
+    ///
+    /// let scope = Scope::new("connection");
+    /// scope.try_defer_async(|_| async { Err("not connected any more") });
+    /// let report = smol::block_on(scope.close());
+    /// assert_eq!(report.failures()[0].what(), "not connected any more");
+    /// ```
+    #[track_caller]
+    pub fn try_defer_async<F, Fut, E>(&self, f: F)
+    where
+        F: FnOnce(Option<Aborted>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        self.push(Box::pin(Later::new(CLEAN_UP, f)));
+    }
+
+    /// Calls `f` with the report when the scope has closed, whoever closes it: also where that is nobody, and its last
+    /// clone and its last member were dropped. At once where it has.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use tenure::Scope;
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let scope = Scope::new("connection");
+    /// scope.defer_async(|_| async { unreachable!("nobody polls it") });
+    /// scope.on_close(move |report| tell.send(report.to_string()).unwrap());
+    /// drop(scope);
+    /// assert_eq!(told.recv().unwrap(), "`connection` closed: its owner has ended (in `connection`); clean-up: 1 skipped");
+    /// ```
+    pub fn on_close(&self, f: impl FnOnce(&Report) + Send + 'static) {
+        let core = self.core();
+        if let Some(tasks) = core.tasks() {
+            tasks.on_close(core, Box::new(move |core| f(&Report::of(core))));
+        }
+    }
+
+    #[track_caller]
+    fn push(&self, step: core::pin::Pin<Box<dyn crate::owner::core::Step + Send>>) {
+        let deferral: Deferral = Deferred { step, at: Location::caller() };
+        if let Some(tasks) = self.core().tasks() {
+            tasks.defer(deferral);
+        }
     }
 }
 
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.handle.core.fmt(f)
-    }
-}
-
-/// Settings of a [`Scope`]; made by [`Scope::builder`].
-///
-/// ```
-/// use tenure::{Scope, time::TestClock};
-///
-/// let scope = Scope::builder("test").timer(&TestClock::new()).build();
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "a builder does nothing until `build` is called"]
-pub struct Builder {
-    name: Name,
-    timer: Option<TimerHandle>,
-}
-
-impl Builder {
-    /// The timer that all its members go by, unless they are given another.
-    ///
-    /// ```
-    /// use std::{future::pending, time::Duration};
-    /// use tenure::{OwnedFuture, Scope, time::TestClock};
-    ///
-    /// let clock = TestClock::new();
-    /// let scope = Scope::builder("test").timer(&clock).build();
-    /// let stuck = pending::<()>().with_timeout(Duration::from_secs(60)).in_scope(&scope);
-    /// assert!(smol::block_on(clock.watch(stuck)).unwrap_err().is_timeout()); // at once
-    /// ```
-    pub fn timer(mut self, timer: impl Into<TimerHandle>) -> Self {
-        self.timer = Some(timer.into());
-        self
-    }
-
-    /// The scope.
-    ///
-    /// ```
-    /// # use tenure::Scope;
-    /// assert_eq!(Scope::builder("ingest").build().name(), "ingest");
-    /// ```
-    #[must_use]
-    pub fn build(self) -> Scope {
-        Scope { handle: Arc::new(Handle { core: Arc::new(Core::new(self.name, self.timer)) }) }
     }
 }

@@ -63,7 +63,8 @@ impl AtomicU64 {
     }
 }
 
-/// Lets `Waker::from` take an `Arc` of the type; being woken calls a function with `&Arc` of it.
+/// Lets `Waker::from` take an `Arc` of the type; being woken calls a function with `&Arc` of it. Where two are named,
+/// the first one is called by whoever gives its waker up, with that `Arc` itself.
 ///
 /// A macro, because the two `Wake` differ: only `alloc`'s `Arc` can be a method's receiver. That also
 /// forbids `self: &Arc<Self>` everywhere else in the crate.
@@ -78,6 +79,29 @@ macro_rules! impl_wake {
             #[cfg(not(target_has_atomic = "ptr"))]
             fn wake(this: $crate::sync::Arc<Self>) {
                 $call(&this);
+            }
+        }
+    };
+    ($woken:ty, $by_value:path, $by_ref:path) => {
+        impl $crate::sync::Wake for $woken {
+            #[cfg(target_has_atomic = "ptr")]
+            fn wake(self: $crate::sync::Arc<Self>) {
+                $by_value(self);
+            }
+
+            #[cfg(target_has_atomic = "ptr")]
+            fn wake_by_ref(self: &$crate::sync::Arc<Self>) {
+                $by_ref(self);
+            }
+
+            #[cfg(not(target_has_atomic = "ptr"))]
+            fn wake(this: $crate::sync::Arc<Self>) {
+                $by_value(this);
+            }
+
+            #[cfg(not(target_has_atomic = "ptr"))]
+            fn wake_by_ref(this: &$crate::sync::Arc<Self>) {
+                $by_ref(this);
             }
         }
     };

@@ -211,7 +211,7 @@ impl Run {
                 return Alarm::poll(alarm, at, cx).map(|()| end.reason());
             }
             // One above may have been moved since.
-            (Stage::Needless, Some(at)) if is_needless(at, lent.deadline()) => {
+            (Stage::Needless, Some(at)) if is_needless(at, lent.deadline_in_chain(None)) => {
                 return Poll::Pending;
             }
             _ => {}
@@ -221,7 +221,7 @@ impl Run {
         };
         let now = timer.now();
         let at = self.deadline.fix(end, || now);
-        if is_needless(at, lent.deadline_since(Some(now))) {
+        if is_needless(at, lent.deadline_in_chain(Some(now))) {
             *self.stage = Stage::Needless;
             return Poll::Pending;
         }

@@ -36,7 +36,8 @@ pub(crate) fn survived<R>(f: impl FnOnce() -> R) -> Option<R> {
     caught(f).map_err(forget).ok()
 }
 
-fn forget(panic: Panic) {
+/// Leaves a panic where it is: dropping it is foreign code again, which may panic.
+pub(crate) fn forget(panic: Panic) {
     #[cfg(feature = "std")]
     core::mem::forget(panic);
     #[cfg(not(feature = "std"))]
@@ -71,11 +72,16 @@ pub(crate) struct Panics {
 
 impl Panics {
     pub(crate) fn run(&mut self, f: impl FnOnce()) {
-        match caught(f) {
-            Ok(()) => {}
-            Err(panic) if self.first.is_none() => self.first = Some(panic),
-            // Dropping it is foreign code again, which may panic.
-            Err(panic) => forget(panic),
+        if let Err(panic) = caught(f) {
+            self.keep(panic);
+        }
+    }
+
+    /// Keeps a panic for later, if it is the first.
+    pub(crate) fn keep(&mut self, panic: Panic) {
+        match self.first {
+            None => self.first = Some(panic),
+            Some(_) => forget(panic),
         }
     }
 
@@ -95,6 +101,11 @@ impl Panics {
     /// Wakes each of `wakers`, whatever the others do.
     pub(crate) fn wake_all(&mut self, wakers: impl IntoIterator<Item = Waker>) {
         self.run_each(wakers, Waker::wake);
+    }
+
+    /// The first panic, if there was one.
+    pub(crate) fn into_first(self) -> Option<Panic> {
+        self.first
     }
 
     /// Lets the first panic go on, unless the thread is unwinding already: a second one would end

@@ -118,18 +118,18 @@ fn what_looks_at_the_clock_goes_to_any_thread() {
 
 #[test]
 fn a_chain_is_send_if_what_it_runs_is() {
-    assert_impl_all!(Owned<Once<Ready<()>>>: Send, Sync, FusedFuture, Debug);
+    assert_impl_all!(Owned<Once<Ready<()>>>: Send, FusedFuture, Debug);
     assert_not_impl_any!(Owned<Once<Ready<Local>>>: Send, Sync);
-    assert_impl_all!(Owned<Timed<Once<Ready<()>>, Idle>>: Send, Sync, FusedFuture, Debug);
+    assert_impl_all!(Owned<Timed<Once<Ready<()>>, Idle>>: Send, FusedFuture, Debug);
     assert_not_impl_any!(Owned<Timed<Once<Ready<Local>>, Idle>>: Send, Sync);
     assert_impl_all!(Owned<InTime<Once<Ready<()>>>>: Send, FusedFuture, Debug);
     assert_not_impl_any!(Owned<InTime<Once<Ready<Local>>>>: Send, Sync);
-    assert_impl_all!(Flatten<Once<Ready<Text>>>: Send, Sync, FusedFuture, Debug);
+    assert_impl_all!(Flatten<Once<Ready<Text>>>: Send, FusedFuture, Debug);
     assert_not_impl_any!(Flatten<Once<Ready<LocalText>>>: Send, Sync);
-    assert_impl_all!(FlattenInto<Once<Ready<Text>>, Error<String>>: Send, Sync, Debug);
+    assert_impl_all!(FlattenInto<Once<Ready<Text>>, Error<String>>: Send, Debug);
     assert_not_impl_any!(FlattenInto<Once<Ready<LocalText>>, Error<String>>: Send, Sync);
     // An error that isn't `Send` is made only when it is handed out.
-    assert_impl_all!(FlattenInto<Once<Ready<Text>>, Local>: Send, Sync);
+    assert_impl_all!(FlattenInto<Once<Ready<Text>>, Local>: Send);
 
     type Sent = Chain<Call<fn() -> Ready<Text>>>;
     assert_impl_all!(Owned<Sent>: Send, FusedFuture, Debug);
@@ -162,8 +162,8 @@ fn an_operation_is_what_its_parts_are() {
     assert_not_impl_any!(Once<Ready<Local>>: Send, Sync);
     assert_impl_all!(Call<fn() -> Ready<()>>: Send, Sync, Unpin, Clone, Debug);
     assert_impl_all!(Task<fn(Owner) -> Ready<()>>: Send, Sync, Unpin, Clone, Debug);
-    assert_impl_all!(CallState<Ready<()>>: Send, Sync, Unpin, Debug);
-    assert_impl_all!(TaskState<Ready<()>>: Send, Sync, Unpin, Debug);
+    assert_impl_all!(CallState<Ready<()>>: Send, Unpin, Debug);
+    assert_impl_all!(TaskState<Ready<()>>: Send, Unpin, Debug);
     assert_not_impl_any!(CallState<PhantomPinned>: Unpin);
     assert_not_impl_any!(TaskState<PhantomPinned>: Unpin);
     assert_not_impl_any!(CallState<Local>: Send, Sync);

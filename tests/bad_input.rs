@@ -54,7 +54,7 @@ executors::on_every_executor! {
         let member = executor.spawn(clock.watch(member.in_scope(&scope)));
         assert!(member.await.unwrap().is_timeout());
         assert_eq!(clock.elapsed(), SECOND);
-        assert_eq!(scope.close().await.steps(), 0);
+        assert_eq!(scope.close().await.clean_up().steps, 0);
 
         let scope = Scope::new("scope");
         let inner = scope.clone();
@@ -328,6 +328,6 @@ fn a_clean_up_bound_of_zero_gives_one_poll() {
     scope.defer_async_within(Duration::ZERO, move |_| async move { drop(kept) });
     scope.defer_async_within(Duration::ZERO, |_| pending());
     let report = ByHand::new(scope.close()).ready();
-    assert_eq!((report.steps(), report.overran()), (2, 1));
+    assert_eq!((report.clean_up().steps, report.clean_up().overran), (2, 1));
     assert_eq!(Arc::strong_count(&ran), 1);
 }

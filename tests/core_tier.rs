@@ -281,7 +281,7 @@ mod without_a_timer {
         scope.defer_async_within(Duration::MAX, |_| pending());
         scope.defer_async(move |_| async move { _ = last.add() });
         let report = ByHand::new(scope.close()).ready();
-        assert_eq!((report.steps(), report.overran(), ran.get()), (4, 2, 2));
+        assert_eq!((report.clean_up().steps, report.clean_up().overran, ran.get()), (4, 2, 2));
     }
 
     #[test]

@@ -57,7 +57,15 @@ fn each_adapter_allocates_nothing_for_what_is_ready() {
     assert_eq!(allocations_of!(answer().with_timer(&timer)), 0);
     assert_eq!(allocations_of!(answer().named("a literal")), 0);
     assert_eq!(allocations_of!(answer().named("a literal").flatten()), 0);
-    assert_eq!(allocations_of!(answer().named("a literal").in_scope(&scope)), 0);
+}
+
+/// Who has a name is one on a list: the scope keeps the room for a few of them.
+#[test]
+fn a_scope_allocates_once_for_the_first_few_members_that_have_a_name() {
+    let scope = Scope::new("scope");
+    let run = || answer().named("a literal").in_scope(&scope);
+    assert_eq!([(); 2].map(|()| allocations_of!(run())), [1, 0]);
+    assert_eq!(allocations_of!(answer().in_scope(&scope)), 0);
 }
 
 #[test]
@@ -69,9 +77,9 @@ fn the_whole_chain_allocates_nothing_for_what_is_ready() {
             .retry(Backoff::exponential())
             .limit(&limit)
             .with_timeout(10 * SECOND)
-            .named("page")
             .with_abort(&stop)
             .in_scope(&scope)
+            .named("page")
     );
     assert_eq!(count, 0);
 }

@@ -39,7 +39,7 @@ executors::on_every_executor! {
         let member = executor.spawn(work.in_scope(&scope));
         let report = executor.spawn(scope.close()).await;
         assert_eq!(log.all(), ["member", "5", "4", "3", "2", "1", "0"]);
-        assert_eq!(report.to_string(), "`scope` closed; 6 clean-up steps");
+        assert_eq!(report.to_string(), "`scope` closed; 1 ran; 6 clean-up steps");
         member.await.unwrap();
     }
 
@@ -67,7 +67,8 @@ executors::on_every_executor! {
 
         let report = executor.spawn(clock.watch(scope.close())).await;
         assert_eq!(log.all(), ["bounded at 500", "default at 2500", "last at 12500"]);
-        assert_eq!((report.steps(), report.overran(), report.panicked()), (4, 2, 0));
+        let clean_up = report.clean_up();
+        assert_eq!((clean_up.steps, clean_up.overran, clean_up.panicked), (4, 2, 0));
         assert_eq!(report.to_string(), "`scope` closed; 4 clean-up steps, 2 overran");
         assert_eq!(drops.live(), 0);
     }
@@ -101,7 +102,7 @@ executors::on_every_executor! {
         }
         let report = executor.spawn(clock.watch(scope.close())).await;
         assert_eq!(log.all(), [5, 4, 3, 2, 1, 0]);
-        assert_eq!((report.steps(), report.panicked()), (12, 5));
+        assert_eq!((report.clean_up().steps, report.clean_up().panicked), (12, 5));
         assert_eq!(clock.elapsed(), 20 * SECOND);
     }
 
@@ -151,16 +152,16 @@ fn clean_up_may_defer_more() {
     });
     let report = ByHand::new(scope.close()).ready();
     assert_eq!(log.all(), ["first", "more"]);
-    assert_eq!(report.steps(), 2);
+    assert_eq!(report.clean_up().steps, 2);
 }
 
 #[test]
 fn what_is_deferred_after_the_close_runs_at_the_next_or_with_the_last_handle() {
     let (scope, log) = (Scope::new("scope"), Log::default());
-    assert_eq!(ByHand::new(scope.close()).ready().steps(), 0);
+    assert_eq!(ByHand::new(scope.close()).ready().clean_up().steps, 0);
     let late = log.clone();
     scope.defer(move |_| late.note("late"));
-    assert_eq!(ByHand::new(scope.close()).ready().steps(), 1);
+    assert_eq!(ByHand::new(scope.close()).ready().clean_up().steps, 1);
     let later = log.clone();
     scope.defer(move |_| later.note("later"));
     drop(scope);
@@ -185,7 +186,8 @@ fn a_report_counts_one_step_in_the_singular() {
     scope.defer(|_| panic!("oh no"));
     let report = ByHand::new(scope.close()).ready();
     assert_eq!(report.to_string(), "`one` closed; 1 clean-up step, 1 panicked");
-    assert_eq!((report.steps(), report.overran(), report.panicked()), (1, 0, 1));
+    let clean_up = report.clean_up();
+    assert_eq!((clean_up.steps, clean_up.overran, clean_up.panicked), (1, 0, 1));
 }
 
 /// The last member leaves on one thread while the last handle does on another.

@@ -60,9 +60,9 @@ executors::on_every_executor! {
         stop.abort("done");
         for close in closing {
             let report = close.await;
-            assert_eq!((report.steps(), runs.get()), (1, 1));
+            assert_eq!((report.clean_up().steps, runs.get()), (1, 1));
         }
-        assert_eq!(scope.close().await.steps(), 1);
+        assert_eq!(scope.close().await.clean_up().steps, 1);
         member.await.unwrap_err();
     }
 
@@ -104,7 +104,8 @@ executors::on_every_executor! {
         drop(second);
         let report = executor.spawn(clock.watch(scope.close())).await;
         assert_eq!(steps.all(), ["1 begins", "1 ends", "0 begins", "0 ends"]);
-        assert_eq!((report.steps(), report.overran(), report.panicked()), (2, 0, 0));
+        let clean_up = report.clean_up();
+        assert_eq!((clean_up.steps, clean_up.overran, clean_up.panicked), (2, 0, 0));
     }
 
     async fn an_empty_scope_closes_at_once(executor: Executor) {
@@ -277,7 +278,7 @@ fn nothing_is_left_of_a_scope() {
     }
     let close = scope.close();
     let mut half_way = ByHand::new(scope.close());
-    assert!(matches!(half_way.poll(), Poll::Ready(report) if report.steps() == 10));
+    assert!(matches!(half_way.poll(), Poll::Ready(report) if report.clean_up().steps == 10));
     drop((close, half_way, scope));
     assert_eq!(Arc::strong_count(&token), 1);
 }

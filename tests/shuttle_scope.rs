@@ -51,7 +51,7 @@ fn defer(scope: &Scope, alive: &Drops) -> Count {
 fn closing(scope: &Scope, alive: &Drops) -> thread::JoinHandle<(usize, usize)> {
     let (scope, alive) = (scope.clone(), alive.clone());
     thread::spawn(move || {
-        let steps = block_on(scope.close()).steps();
+        let steps = block_on(scope.close()).clean_up().steps;
         (steps, alive.live())
     })
 }

@@ -96,6 +96,24 @@ impl AbortHandle {
         Self { node: Some(node) }
     }
 
+    /// As [`child`](Self::child), whose own aborts name it as their origin.
+    ///
+    /// ```
+    /// # use tenure::AbortHandle;
+    /// let shutdown = AbortHandle::new();
+    /// let request = shutdown.named_child("request");
+    /// request.abort("too large");
+    /// assert_eq!(request.check().unwrap_err().to_string(), "too large (in `request`)");
+    /// ```
+    #[must_use]
+    pub fn named_child(&self, name: impl Into<Name>) -> Self {
+        let node = match &self.node {
+            Some(parent) => Node::named_child(parent.clone(), name.into()),
+            None => Node::named(name.into()),
+        };
+        Self { node: Some(node) }
+    }
+
     /// A handle that aborts as soon as this one or `other` does.
     ///
     /// ```
@@ -331,6 +349,18 @@ impl AbortHandle {
             Some(node) => Node::poll_aborted(node, cx, key),
             None => Poll::Pending,
         }
+    }
+
+    /// Lets its aborts name it as their origin from now on.
+    pub(crate) fn set_name(&self, name: Name) {
+        if let Some(node) = &self.node {
+            node.set_name(name);
+        }
+    }
+
+    /// Whether an abort would be noticed by anybody but whoever has this very handle.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.node.as_ref().is_some_and(Node::is_watched)
     }
 
     pub(crate) fn forget(&self, key: &mut Option<Key>) {

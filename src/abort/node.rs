@@ -128,6 +128,11 @@ impl Node {
         Arc::new(Self::new(DETACHED, Some(parent), Links::default()))
     }
 
+    /// As `child`, whose own aborts name it.
+    pub(super) fn named_child(parent: Arc<Self>, name: Name) -> Arc<Self> {
+        Arc::new(Self::new(DETACHED, Some(parent), Links::named(name)))
+    }
+
     /// Below each of `parents`: aborts with the first.
     pub(super) fn join(parents: Vec<Arc<Self>>) -> Arc<Self> {
         if parents.is_empty() { Self::root() } else { Self::below(parents, 1) }
@@ -231,6 +236,24 @@ impl Node {
     /// Relaxed: what is decided by it is decided under the lock.
     fn is_detached(&self) -> bool {
         self.stage.load(Ordering::Relaxed) == DETACHED
+    }
+
+    pub(super) fn set_name(&self, name: Name) {
+        let mut name = Some(name);
+        self.state.with(|state| {
+            if let State::Live(links) = state {
+                core::mem::swap(&mut links.rest().name, &mut name);
+            }
+        });
+    }
+
+    /// Whether somebody else has it, or something hangs on it. Nobody can come to have it who hasn't already.
+    pub(super) fn is_watched(this: &Arc<Self>) -> bool {
+        Arc::strong_count(this) > 1
+            || this.state.with(|state| match state {
+                State::Live(links) => !links.is_empty(),
+                State::Aborted(_) => false,
+            })
     }
 
     pub(super) fn verdict(this: &Arc<Self>) -> Option<Aborted> {

@@ -104,7 +104,7 @@ impl fmt::Display for AbortReason {
     }
 }
 
-pub(super) fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     alloc::format!("`{name}`")
 }
 

@@ -6,6 +6,7 @@ use core::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_core::FusedFuture;
@@ -14,15 +15,17 @@ use pin_project::pin_project;
 use super::{Flatten, FlattenInto};
 use crate::{
     abort::{AbortHandle, Aborted, Name},
+    grace::Grace,
     limit::{Limit, Limited},
     named::Named,
     operation::{Operation, Repeat},
-    owner::Lent,
+    owner::{Key, Lent, Value},
     retry::{Notify, Policy, Retry, Retrying, When},
-    scope::{InScope, Owns, TryInScope},
+    scope::{InScope, JoinHandle, Owns, Spawns, TryInScope, TrySpawns},
     time::TimerHandle,
     with_abort::WithAbort,
     with_timer::WithTimer,
+    with_value::WithValue,
 };
 
 /// A future under an owner: what the adapters of [`OwnedFuture`](crate::OwnedFuture) return, and
@@ -257,6 +260,117 @@ impl<O: Operation> Owned<O> {
         Owned::new(WithTimer::new(self.into_operation(), timer.into()))
     }
 
+    /// Gives what stands before it time to end once it is aborted, and tells it; see [`grace`](crate::grace).
+    ///
+    /// Those above wait for it, for so long at the most. [`Duration::ZERO`] gives one poll. It has no time where it has
+    /// not begun, and where nobody could tell when that is over, without the `std` feature and without a timer.
+    ///
+    /// ```
+    /// use std::{future::pending, time::Duration};
+    /// use tenure::{Owner, OwnedFuture, time::TestClock};
+    ///
+    /// let clock = TestClock::new();
+    /// let polite = async {
+    ///     Owner::current().unwrap().aborted().await;
+    ///     clock.sleep(Duration::from_secs(1)).await; // says goodbye
+    /// };
+    /// let polite = polite.with_grace(Duration::from_secs(5)).with_timeout(Duration::from_secs(9));
+    /// assert!(smol::block_on(clock.watch(polite.with_timer(&clock))).unwrap_err().is_timeout());
+    /// assert_eq!(clock.elapsed(), Duration::from_secs(10));
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// What is dropped, not aborted, has no time.
+    pub fn with_grace(self, most: Duration) -> Owned<Grace<O>> {
+        Owned::new(Grace::told(self.into_operation(), most))
+    }
+
+    /// Holds an abort back from what stands before it, for so long at the most: until then it isn't told, and runs on.
+    /// See [`grace`](crate::grace).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::{OwnedFuture, time::TestClock};
+    ///
+    /// let clock = TestClock::new();
+    /// let mut written = false;
+    /// let write = async {
+    ///     clock.sleep(Duration::from_secs(3)).await;
+    ///     written = true;
+    /// };
+    /// let write = write.shielded(Duration::from_secs(5)).with_timeout(Duration::from_secs(1));
+    /// assert!(smol::block_on(clock.watch(write.with_timer(&clock))).unwrap_err().is_timeout());
+    /// assert_eq!((clock.elapsed(), written), (Duration::from_secs(3), true));
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// What is dropped, not aborted, is dropped.
+    pub fn shielded(self, most: Duration) -> Owned<Grace<O>> {
+        Owned::new(Grace::shielded(self.into_operation(), most))
+    }
+
+    /// Gives what stands before it, and all that it owns, a value. See [`Key`].
+    ///
+    /// ```
+    /// use tenure::{OwnedFuture, owner::Key};
+    ///
+    /// static REQUEST: Key<u32> = Key::new("request");
+    ///
+    /// let asks = async { REQUEST.get() };
+    /// assert_eq!(smol::block_on(asks.with_value(&REQUEST, 7)).unwrap(), Some(7));
+    /// ```
+    pub fn with_value<T: Send + Sync + 'static>(
+        self,
+        key: &'static Key<T>,
+        value: T,
+    ) -> Owned<WithValue<O>> {
+        Owned::new(WithValue::new(self.into_operation(), Value::new(key, value)))
+    }
+
+    /// Spawns the chain as a child of a nursery, whose handle has no second layer of `Result`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tenure::OwnedFuture;
+    ///
+    /// # smol::block_on(async {
+    /// let answer = tenure::scope(async |n| {
+    ///     let child = async { 42 }.with_timeout(Duration::from_secs(1)).spawn_in(&n);
+    ///     child.await
+    /// });
+    /// assert_eq!(answer.await.unwrap(), Ok(42));
+    /// # });
+    /// ```
+    pub fn spawn_in<N: Spawns<O> + ?Sized>(self, nursery: &N) -> JoinHandle<O::Output> {
+        nursery.spawn_operation(self.into_operation())
+    }
+
+    /// As [`spawn_in`](Self::spawn_in); and if it fails, by an error or by a timeout of its own, its siblings are aborted, as
+    /// by [`try_spawn`](crate::scope::Nursery::try_spawn).
+    ///
+    /// ```
+    /// use std::{future::pending, time::Duration};
+    /// use tenure::OwnedFuture;
+    ///
+    /// # smol::block_on(async {
+    /// let failed = tenure::scope(async |n| {
+    ///     let stuck = pending::<Result<(), String>>().with_timeout(Duration::from_millis(1));
+    ///     drop(stuck.named("query").try_spawn_in(&n));
+    ///     pending::<()>().await
+    /// });
+    /// let aborted = failed.await.unwrap_err();
+    /// assert_eq!(aborted.to_string(), "`query` failed: timed out after 1ms (in `query`)");
+    /// # });
+    /// ```
+    pub fn try_spawn_in<N, T>(self, nursery: &N) -> JoinHandle<T>
+    where
+        N: TrySpawns<O, T> + ?Sized,
+    {
+        nursery.try_spawn_operation(self.into_operation())
+    }
+
     /// Gives what stands before it a name, by which errors call it.
     ///
     /// ```
@@ -365,7 +479,7 @@ impl<O: Operation> Future for Owned<O> {
             panic!("`Owned` polled after completion");
         };
         // Taken apart, or the value would be copied with what an error takes around it.
-        match op.poll(state, cx, Lent::ROOT) {
+        match Lent::current(|lent| op.poll(state, cx, lent)) {
             Poll::Ready(Ok(value)) => {
                 chain.set(Chain::Done);
                 Poll::Ready(Ok(value))

@@ -3,16 +3,18 @@ use core::{borrow::Borrow, fmt, future::Future, time::Duration};
 use super::Owned;
 use crate::{
     abort::{AbortHandle, Name},
+    grace::Grace,
     limit::{Limit, Limited},
     named::Named,
     operation::{Call, Once, Operation, Repeat, Task},
-    owner::Owner,
+    owner::{Key, Owner},
     retry::{Policy, Retry},
     scope::{InScope, Owns, TryInScope},
     time::{Instant, TimerHandle},
     timeout::{Idle, Overdue, Timed, Timeout, TimeoutHandle, Warn},
     with_abort::WithAbort,
     with_timer::WithTimer,
+    with_value::WithValue,
 };
 
 /// Adds adapters to any future, and to any closure that makes one.
@@ -147,6 +149,25 @@ pub trait OwnedFuture<M = FromFuture>: Sized {
     /// Lets the receiver go by another timer. See [`Owned::with_timer`].
     fn with_timer(self, timer: impl Into<TimerHandle>) -> Owned<WithTimer<Self::Operation>> {
         self.owned().with_timer(timer)
+    }
+
+    /// Gives the receiver time to end, and tells it. See [`Owned::with_grace`].
+    fn with_grace(self, most: Duration) -> Owned<Grace<Self::Operation>> {
+        self.owned().with_grace(most)
+    }
+
+    /// Holds aborts back from the receiver for a time. See [`Owned::shielded`].
+    fn shielded(self, most: Duration) -> Owned<Grace<Self::Operation>> {
+        self.owned().shielded(most)
+    }
+
+    /// Gives the receiver, and all that it owns, a value. See [`Owned::with_value`].
+    fn with_value<T: Send + Sync + 'static>(
+        self,
+        key: &'static Key<T>,
+        value: T,
+    ) -> Owned<WithValue<Self::Operation>> {
+        self.owned().with_value(key, value)
     }
 
     /// Gives the receiver a name for errors to call it by. See [`Owned::named`].

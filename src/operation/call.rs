@@ -7,7 +7,7 @@ use core::{
 
 use pin_project::pin_project;
 
-use super::{Operation, Repeat, running};
+use super::{LeafState, Operation, Repeat, running};
 use crate::{abort::Aborted, owner::Lent};
 
 /// The operation that a closure without arguments is: each run awaits the future that one call
@@ -18,11 +18,12 @@ pub struct Call<F> {
     make: F,
 }
 
-/// What a [`Call`] keeps while it runs: its future.
+/// What a [`Call`] keeps while it runs: its future, and what that keeps.
 #[pin_project]
 pub struct CallState<Fut> {
     #[pin]
     future: Option<Fut>,
+    leaf: LeafState,
 }
 
 impl<F> Call<F> {
@@ -33,7 +34,7 @@ impl<F> Call<F> {
 
 impl<Fut> Default for CallState<Fut> {
     fn default() -> Self {
-        Self { future: None }
+        Self { future: None, leaf: LeafState::default() }
     }
 }
 
@@ -46,23 +47,25 @@ impl<F: FnMut() -> Fut, Fut: Future> Operation for Call<F> {
         self: Pin<&mut Self>,
         state: Pin<&mut CallState<Fut>>,
         cx: &mut Context<'_>,
-        _: &Lent<'_>,
+        lent: &Lent<'_>,
     ) -> Poll<Result<Fut::Output, Aborted>> {
-        let mut future = state.project().future;
-        let value = ready!(running(future.as_mut(), self.project().make).poll(cx));
-        future.set(None);
+        let mut state = state.project();
+        let future = running(state.future.as_mut(), self.project().make);
+        let value = ready!(state.leaf.poll(future, cx, lent));
+        state.future.set(None);
+        state.leaf.clear();
         Poll::Ready(Ok(value))
     }
 
     fn poll_abort(
         self: Pin<&mut Self>,
         state: Pin<&mut CallState<Fut>>,
-        _: &mut Context<'_>,
-        _: &Lent<'_>,
-        _: &Aborted,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
     ) -> Poll<()> {
-        state.project().future.set(None);
-        Poll::Ready(())
+        let state = state.project();
+        state.leaf.poll_abort(state.future, cx, lent, aborted)
     }
 }
 

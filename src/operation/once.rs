@@ -7,7 +7,7 @@ use core::{
 
 use pin_project::pin_project;
 
-use super::Operation;
+use super::{LeafState, Operation};
 use crate::{abort::Aborted, owner::Lent};
 
 /// The operation that a future is: it runs in place, once.
@@ -25,31 +25,31 @@ impl<F> Once<F> {
 
 impl<F: Future> Operation for Once<F> {
     type Output = F::Output;
-    type State = ();
+    type State = LeafState;
 
     #[inline]
     fn poll(
         self: Pin<&mut Self>,
-        _: Pin<&mut ()>,
+        mut state: Pin<&mut LeafState>,
         cx: &mut Context<'_>,
-        _: &Lent<'_>,
+        lent: &Lent<'_>,
     ) -> Poll<Result<F::Output, Aborted>> {
         let mut this = self.project();
         let future = this.future.as_mut().as_pin_mut().expect("`Once` polled after completion");
-        let value = ready!(future.poll(cx));
+        let value = ready!(state.poll(future, cx, lent));
         this.future.set(None);
+        state.clear();
         Poll::Ready(Ok(value))
     }
 
     fn poll_abort(
         self: Pin<&mut Self>,
-        _: Pin<&mut ()>,
-        _: &mut Context<'_>,
-        _: &Lent<'_>,
-        _: &Aborted,
+        mut state: Pin<&mut LeafState>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
     ) -> Poll<()> {
-        self.project().future.set(None);
-        Poll::Ready(())
+        state.poll_abort(self.project().future, cx, lent, aborted)
     }
 }
 

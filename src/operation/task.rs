@@ -7,9 +7,9 @@ use core::{
 
 use pin_project::pin_project;
 
-use super::{Operation, Repeat, running};
+use super::{LeafState, Operation, Repeat, running};
 use crate::{
-    abort::{AbortOnDrop, Aborted, Position},
+    abort::Aborted,
     owner::{Lent, Owner},
 };
 
@@ -27,7 +27,7 @@ pub struct Task<F> {
 pub struct TaskState<Fut> {
     #[pin]
     future: Option<Fut>,
-    owner: Option<AbortOnDrop>,
+    leaf: LeafState,
 }
 
 impl<F> Task<F> {
@@ -38,7 +38,7 @@ impl<F> Task<F> {
 
 impl<Fut> Default for TaskState<Fut> {
     fn default() -> Self {
-        Self { future: None, owner: None }
+        Self { future: None, leaf: LeafState::default() }
     }
 }
 
@@ -54,31 +54,23 @@ impl<F: FnMut(Owner) -> Fut, Fut: Future> Operation for Task<F> {
         lent: &Lent<'_>,
     ) -> Poll<Result<Fut::Output, Aborted>> {
         let mut state = state.project();
-        let make = || {
-            let owner = lent.owner();
-            *state.owner = Some(owner.abort_handle().clone().abort_on_drop());
-            (self.project().make)(owner)
-        };
-        let value = ready!(running(state.future.as_mut(), make).poll(cx));
+        let make = || (self.project().make)(state.leaf.owner(lent));
+        let future = running(state.future.as_mut(), make);
+        let value = ready!(state.leaf.poll(future, cx, lent));
         state.future.set(None);
-        *state.owner = None;
+        state.leaf.clear();
         Poll::Ready(Ok(value))
     }
 
     fn poll_abort(
         self: Pin<&mut Self>,
         state: Pin<&mut TaskState<Fut>>,
-        _: &mut Context<'_>,
-        _: &Lent<'_>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
         aborted: &Aborted,
     ) -> Poll<()> {
-        let mut state = state.project();
-        // First the handle, so that whoever listens knows why before the future is gone.
-        if let Some(owner) = state.owner.take() {
-            owner.disarm().pass_on(aborted.clone().at(Position::Above));
-        }
-        state.future.set(None);
-        Poll::Ready(())
+        let state = state.project();
+        state.leaf.poll_abort(state.future, cx, lent, aborted)
     }
 }
 

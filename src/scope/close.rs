@@ -1,18 +1,102 @@
+//! Closing a scope: by itself, within a time, or along with the scopes around it.
+
+use alloc::vec::Vec;
 use core::{
     fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures_core::FusedFuture;
 
-use super::Scope;
+use super::{Report, Scope, StillOpen};
 use crate::{
-    abort::{Aborted, Name},
-    owner::core::{Begun, Done, Step},
-    wake::{Listening, survived},
+    owner::{
+        Lent,
+        core::{Core, Deferral, Tasks},
+    },
+    sync::Arc,
+    time::Sleep,
+    wake::{Listening, Panics, survived},
 };
+
+/// Closes a scope, and those below it first: a list of those that are being closed, and no recursion, for they may be
+/// nested deeper than the stack.
+pub(super) struct Closing {
+    /// The innermost last.
+    turns: Vec<Turn>,
+}
+
+/// One scope that is being closed.
+struct Turn {
+    core: Arc<Core>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Waiting until the scope is drained and nobody else is at the clean-up.
+    Waiting(Option<Listening>),
+    /// At the clean-up, with the step that has begun.
+    CleaningUp(Option<Deferral>),
+}
+
+impl Turn {
+    const fn new(core: Arc<Core>) -> Self {
+        Self { core, stage: Stage::Waiting(None) }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Stage::CleaningUp(begun) = &mut self.stage {
+            Tasks::give_turn_back(&self.core, begun.take());
+        }
+    }
+}
+
+impl Closing {
+    pub(super) const fn new() -> Self {
+        Self { turns: Vec::new() }
+    }
+
+    fn is_at_it(&self) -> bool {
+        self.turns.iter().any(|turn| matches!(turn.stage, Stage::CleaningUp(_)))
+    }
+
+    pub(super) fn poll(&mut self, core: &Arc<Core>, cx: &mut Context<'_>) -> Poll<Report> {
+        if self.turns.is_empty() {
+            Tasks::family(core).iter().for_each(Tasks::begin_close);
+            self.turns.push(Turn::new(core.clone()));
+        }
+        while let Some(turn) = self.turns.last_mut() {
+            let Some(tasks) = turn.core.tasks() else { break };
+            if let Stage::Waiting(place) = &mut turn.stage {
+                if let Some(child) = tasks.last_child() {
+                    self.turns.push(Turn::new(child));
+                    continue;
+                }
+                let core = &turn.core;
+                let begun = ready!(tasks.changed.poll_until(place, cx, || tasks.take_turn(core)));
+                turn.stage = Stage::CleaningUp(begun);
+            }
+            if let Stage::CleaningUp(begun) = &mut turn.stage {
+                let next = || tasks.next_step();
+                ready!(turn.core.poll_clean_up(begun, next, cx, Lent::ROOT));
+            }
+            let mut panics = Panics::default();
+            // From here on it is nobody's turn.
+            turn.stage = Stage::Waiting(None);
+            let above = Tasks::finish(&turn.core, &mut panics);
+            panics.run(|| drop(above));
+            // Of what those do who are told there is nobody to be told.
+            survived(|| panics.resume());
+            self.turns.pop();
+        }
+        Poll::Ready(Report::of(core))
+    }
+}
 
 /// Future made by [`Scope::close`].
 ///
@@ -27,116 +111,14 @@ use crate::{
 /// the others waiting.
 #[must_use = "a future does nothing until it is awaited or polled"]
 pub struct Close {
+    // Dropped first: a turn is given back while there is a handle.
+    closing: Option<Closing>,
     scope: Scope,
-    stage: Stage,
-}
-
-enum Stage {
-    /// Waiting until the scope is drained and nobody else is at the clean-up.
-    Waiting(Option<Listening>),
-    /// At the clean-up, with the step that has begun.
-    CleaningUp(Option<Begun>),
-    Closed,
-}
-
-/// What a scope that has closed can tell.
-///
-/// ```
-/// use tenure::Scope;
-///
-/// let scope = Scope::new("ingest");
-/// scope.defer(|_| {});
-/// scope.abort("user hit stop");
-///
-/// let report = smol::block_on(scope.close());
-/// assert_eq!(report.to_string(), "`ingest` closed: user hit stop (in `ingest`); 1 clean-up step");
-/// ```
-#[derive(Clone, Debug)]
-pub struct Report {
-    scope: Name,
-    aborted: Option<Aborted>,
-    done: Done,
-}
-
-impl Report {
-    /// Why the scope was aborted, if it was.
-    ///
-    /// ```
-    /// # use tenure::Scope;
-    /// let scope = Scope::new("ingest");
-    /// scope.abort("user hit stop");
-    /// let report = smol::block_on(scope.close());
-    /// assert_eq!(report.aborted().unwrap().reason().to_string(), "user hit stop");
-    /// ```
-    #[must_use]
-    pub fn aborted(&self) -> Option<&Aborted> {
-        self.aborted.as_ref()
-    }
-
-    /// How many pieces of clean-up have run.
-    ///
-    /// ```
-    /// # use tenure::Scope;
-    /// let scope = Scope::new("ingest");
-    /// scope.defer(|_| {});
-    /// assert_eq!(smol::block_on(scope.close()).steps(), 1);
-    /// ```
-    #[must_use]
-    pub fn steps(&self) -> usize {
-        self.done.steps
-    }
-
-    /// How many of them took longer than they were given, and were dropped.
-    ///
-    /// ```
-    /// # use std::{future::pending, time::Duration};
-    /// # use tenure::Scope;
-    /// let scope = Scope::new("ingest");
-    /// scope.defer_async_within(Duration::ZERO, |_| pending());
-    /// assert_eq!(smol::block_on(scope.close()).overran(), 1);
-    /// ```
-    #[must_use]
-    pub fn overran(&self) -> usize {
-        self.done.overran
-    }
-
-    /// How many of them panicked.
-    ///
-    /// ```
-    /// # use tenure::Scope;
-    /// let scope = Scope::new("ingest");
-    /// scope.defer(|_| panic!("while cleaning up"));
-    /// assert_eq!(smol::block_on(scope.close()).panicked(), 1);
-    /// ```
-    #[must_use]
-    pub fn panicked(&self) -> usize {
-        self.done.panicked
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Done { steps, overran, panicked } = self.done;
-        write!(f, "`{}` closed", self.scope)?;
-        if let Some(reason) = &self.aborted {
-            write!(f, ": {reason}")?;
-        }
-        if steps > 0 {
-            write!(f, "; {steps} clean-up step{}", if steps == 1 { "" } else { "s" })?;
-        }
-        if overran > 0 {
-            write!(f, ", {overran} overran")?;
-        }
-        if panicked > 0 {
-            write!(f, ", {panicked} panicked")?;
-        }
-        Ok(())
-    }
 }
 
 impl Close {
     pub(super) const fn new(scope: Scope) -> Self {
-        Self { scope, stage: Stage::Waiting(None) }
+        Self { scope, closing: Some(Closing::new()) }
     }
 }
 
@@ -144,66 +126,123 @@ impl Future for Close {
     type Output = Report;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report> {
-        let Self { scope, stage } = &mut *self;
-        let core = &scope.handle.core;
-        if let Stage::Waiting(place) = stage {
-            core.begin_close();
-            let begun = ready!(core.changed.poll_until(place, cx, || core.take_turn()));
-            *stage = Stage::CleaningUp(begun);
-        }
-        let Stage::CleaningUp(begun) = stage else {
-            panic!("`Close` polled after completion");
-        };
-        loop {
-            if let Some(running) = begun {
-                let outcome = match survived(|| running.as_mut().poll(cx)) {
-                    Some(polled) => Some(ready!(polled)),
-                    None => None,
-                };
-                let dropped = survived(|| *begun = None);
-                core.clean_up(|clean_up| {
-                    clean_up.done.overran += usize::from(matches!(outcome, Some(Err(_))));
-                    clean_up.done.panicked += usize::from(outcome.is_none() || dropped.is_none());
-                });
-            }
-            let Some(step) = core.next_step() else { break };
-            let reason = core.abort.check().err();
-            let started = survived(|| match step {
-                Step::Now(step) => step(reason),
-                Step::Later(step) => *begun = Some(step(reason)),
-            });
-            core.clean_up(|clean_up| {
-                clean_up.done.steps += 1;
-                clean_up.done.panicked += usize::from(started.is_none());
-            });
-        }
-        *stage = Stage::Closed;
-        let done = core.give_turn_back(None);
-        Poll::Ready(Report { scope: core.name.clone(), aborted: core.abort.check().err(), done })
+        let Self { scope, closing } = &mut *self;
+        let at_it = closing.as_mut().expect("`Close` polled after completion");
+        let report = ready!(at_it.poll(scope.core(), cx));
+        *closing = None;
+        Poll::Ready(report)
     }
 }
 
 impl FusedFuture for Close {
     fn is_terminated(&self) -> bool {
-        matches!(self.stage, Stage::Closed)
-    }
-}
-
-impl Drop for Close {
-    fn drop(&mut self) {
-        if let Stage::CleaningUp(begun) = &mut self.stage {
-            self.scope.handle.core.give_turn_back(begun.take());
-        }
+        self.closing.is_none()
     }
 }
 
 impl fmt::Debug for Close {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.stage {
-            Stage::Waiting(_) => "waiting",
-            Stage::CleaningUp(_) => "cleaning up",
-            Stage::Closed => "closed",
+        let stage = match &self.closing {
+            None => "closed",
+            Some(closing) if closing.is_at_it() => "cleaning up",
+            Some(_) => "waiting",
         };
         f.debug_struct("Close").field("scope", &self.scope).field("stage", &stage).finish()
+    }
+}
+
+/// Future made by [`Scope::close_within`].
+///
+/// # Panics
+///
+/// When it is polled after it was ready.
+///
+/// # Cancel safety
+///
+/// As that of [`Close`].
+#[must_use = "a future does nothing until it is awaited or polled"]
+#[derive(Debug)]
+pub struct CloseWithin {
+    close: Close,
+    within: Duration,
+    sleep: Option<Sleep>,
+}
+
+impl CloseWithin {
+    pub(super) const fn new(scope: Scope, within: Duration) -> Self {
+        Self { close: Close::new(scope), within, sleep: None }
+    }
+}
+
+impl Future for CloseWithin {
+    type Output = Result<Report, StillOpen>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { close, within, sleep } = &mut *self;
+        if let Poll::Ready(report) = Pin::new(&mut *close).poll(cx) {
+            *sleep = None;
+            return Poll::Ready(Ok(report));
+        }
+        // Without a timer nobody could tell when the time is over: it is.
+        if let Some(timer) = close.scope.core().own_timer() {
+            let sleep = sleep.get_or_insert_with(|| timer.sleep(*within));
+            ready!(Pin::new(sleep).poll(cx));
+        }
+        (close.closing, *sleep) = (None, None);
+        Poll::Ready(Err(StillOpen::of(close.scope.core())))
+    }
+}
+
+impl FusedFuture for CloseWithin {
+    fn is_terminated(&self) -> bool {
+        self.close.is_terminated()
+    }
+}
+
+/// Future made by [`Scope::closed`].
+///
+/// # Panics
+///
+/// When it is polled after it was ready.
+///
+/// # Cancel safety
+///
+/// Dropping it has no effect.
+#[must_use = "a future does nothing until it is awaited or polled"]
+pub struct Closed {
+    core: Arc<Core>,
+    place: Option<Listening>,
+    done: bool,
+}
+
+impl Closed {
+    pub(super) const fn new(core: Arc<Core>) -> Self {
+        Self { core, place: None, done: false }
+    }
+}
+
+impl Future for Closed {
+    type Output = Report;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report> {
+        let Self { core, place, done } = &mut *self;
+        assert!(!*done, "`Closed` polled after completion");
+        if let Some(tasks) = core.tasks() {
+            ready!(tasks.changed.poll_until(place, cx, || tasks.is_closed().then_some(())));
+        }
+        *done = true;
+        Poll::Ready(Report::of(core))
+    }
+}
+
+impl FusedFuture for Closed {
+    fn is_terminated(&self) -> bool {
+        self.done
+    }
+}
+
+impl fmt::Debug for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closed").field("scope", &self.core).field("done", &self.done).finish()
     }
 }

@@ -1,4 +1,4 @@
-use alloc::string::ToString;
+use alloc::boxed::Box;
 use core::{
     fmt,
     pin::Pin,
@@ -9,10 +9,14 @@ use pin_project::pin_project;
 
 use super::Owns;
 use crate::{
-    abort::{AbortReason, Aborted, Name, Position},
+    abort::{Aborted, Name, Position},
+    limit::Gate,
     operation::{Operation, Repeat},
-    owner::{Lent, Link, core::Member},
-    wake::{Panic, caught, message, resume, survived},
+    owner::{
+        Lent, Link,
+        core::{Member, Outcome, Stage},
+    },
+    wake::{caught, resume},
     with_abort::WithAbortState,
 };
 
@@ -22,6 +26,8 @@ pub struct InScope<O> {
     // Dropped first: what was owned is gone before its owner stops counting it.
     #[pin]
     op: O,
+    /// Where the scope has a limit.
+    gate: Option<Box<Gate>>,
     member: Member,
 }
 
@@ -33,13 +39,15 @@ pub struct TryInScope<O> {
     inner: InScope<O>,
 }
 
-impl<O> InScope<O> {
+impl<O: Operation> InScope<O> {
     pub(crate) fn new<S: Owns + ?Sized>(op: O, scope: &S) -> Self {
-        Self { op, member: scope.admit().0 }
+        let admission = scope.admit();
+        let member = Member::new(&admission.core, op.name());
+        Self { op, gate: admission.limit.map(|limit| Box::new(Gate::new(limit))), member }
     }
 }
 
-impl<O> TryInScope<O> {
+impl<O: Operation> TryInScope<O> {
     pub(crate) fn new<S: Owns + ?Sized>(op: O, scope: &S) -> Self {
         Self { inner: InScope::new(op, scope) }
     }
@@ -56,14 +64,30 @@ impl<O: Operation> Operation for InScope<O> {
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
-        let mut this = self.project();
+        let this = self.project();
         if let Some(aborted) = this.member.refusal() {
             return Poll::Ready(Err(aborted));
         }
         let core = &*this.member.core;
-        let link = Link::Scope(core);
-        let poll = || state.poll_under(&core.abort, link, this.op.as_mut(), cx, lent);
-        caught(poll).unwrap_or_else(|panic| this.member.panicked(this.op.name(), lent, panic))
+        let mut entering = Entering { op: this.op, gate: this.gate.as_deref_mut(), began: false };
+        let link = Link::Member(core);
+        let polled = caught(|| {
+            let entering = Pin::new(&mut entering);
+            state.poll_under(&core.abort, link, entering, cx, lent)
+        });
+        let began = entering.began;
+        match polled {
+            Ok(polled) => {
+                this.member.note(&polled, began);
+                polled
+            }
+            Err(panic) => {
+                let name = entering.op.name().or_else(|| lent.own_name()).cloned();
+                core.abort_for_panic(name, &panic);
+                this.member.reach(Stage::Ended(Outcome::Failed));
+                resume(panic)
+            }
+        }
     }
 
     fn poll_abort(
@@ -74,9 +98,30 @@ impl<O: Operation> Operation for InScope<O> {
         aborted: &Aborted,
     ) -> Poll<()> {
         let mut this = self.project();
-        let below = lent.with(Link::Scope(&this.member.core));
-        let poll = || state.poll_abort_under(this.op.as_mut(), cx, &below, aborted);
-        caught(poll).unwrap_or_else(|panic| this.member.panicked(this.op.name(), lent, panic))
+        let core = &*this.member.core;
+        let below = lent.with(Link::Member(core));
+        let polled = caught(|| state.poll_abort_under(this.op.as_mut(), cx, &below, aborted));
+        match polled {
+            Ok(Poll::Pending) => {
+                this.member.reach(Stage::Ending);
+                Poll::Pending
+            }
+            Ok(Poll::Ready(())) => {
+                if let Some(gate) = this.gate {
+                    gate.leave();
+                }
+                if this.member.has_begun() {
+                    this.member.reach(Stage::Ended(Outcome::Aborted));
+                }
+                Poll::Ready(())
+            }
+            Err(panic) => {
+                let name = this.op.name().or_else(|| lent.own_name()).cloned();
+                core.abort_for_panic(name, &panic);
+                this.member.reach(Stage::Ended(Outcome::Failed));
+                resume(panic)
+            }
+        }
     }
 
     fn name(&self) -> Option<&Name> {
@@ -84,24 +129,71 @@ impl<O: Operation> Operation for InScope<O> {
     }
 }
 
-impl Member {
-    /// Aborts the scope because this member, of which `name` is the inner name, panicked, and lets the
-    /// panic go on.
-    fn panicked(&self, name: Option<&Name>, lent: &Lent<'_>, panic: Panic) -> ! {
-        let who = name.or_else(|| lent.own_name()).cloned();
-        let reason = AbortReason::Panicked { who, message: message(&panic) };
-        // A sibling's waker may panic in turn; the first panic is the one that goes on.
-        survived(|| self.core.abort.abort(reason));
-        resume(panic)
+/// What a member runs, once the limit of its scope lets it.
+struct Entering<'a, O> {
+    op: Pin<&'a mut O>,
+    gate: Option<&'a mut Gate>,
+    /// It was let in, in this poll or before.
+    began: bool,
+}
+
+impl<O: Operation> Operation for Entering<'_, O> {
+    type Output = O::Output;
+    type State = O::State;
+
+    #[inline]
+    fn poll(
+        mut self: Pin<&mut Self>,
+        state: Pin<&mut O::State>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Result<O::Output, Aborted>> {
+        let this = &mut *self;
+        if let Some(gate) = &mut this.gate {
+            if let Err(aborted) = ready!(gate.poll_enter(cx, lent)) {
+                return Poll::Ready(Err(aborted));
+            }
+        }
+        this.began = true;
+        let outcome = ready!(this.op.as_mut().poll(state, cx, lent));
+        if let Some(gate) = &mut this.gate {
+            gate.leave();
+        }
+        Poll::Ready(outcome)
     }
 
-    /// Aborts the scope because this member, of which `name` is the inner name, failed.
-    fn failed(&self, name: Option<&Name>, lent: &Lent<'_>, error: &dyn fmt::Display) {
-        let error = caught(|| error.to_string());
-        let error = error.unwrap_or_else(|panic| self.panicked(name, lent, panic));
-        let who = name.or_else(|| lent.own_name()).cloned();
-        // A sibling's waker may panic; the error goes to whoever awaits this all the same.
-        survived(|| self.core.abort.abort(AbortReason::SiblingFailed { who, error }));
+    fn poll_abort(
+        mut self: Pin<&mut Self>,
+        state: Pin<&mut O::State>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
+    ) -> Poll<()> {
+        let this = &mut *self;
+        ready!(this.op.as_mut().poll_abort(state, cx, lent, aborted));
+        if let Some(gate) = &mut this.gate {
+            gate.leave();
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Member {
+    /// Notes what came of a poll in which it began, or had begun, if it was let.
+    #[inline]
+    fn note<T>(&mut self, polled: &Poll<Result<T, Aborted>>, began: bool) {
+        match polled {
+            Poll::Pending if began => self.reach(Stage::Begun),
+            Poll::Pending if self.has_begun() => self.reach(Stage::Ending),
+            Poll::Pending => {}
+            Poll::Ready(Err(aborted)) if aborted.position() != Position::Below => {
+                // What is refused has not begun.
+                if began || self.has_begun() {
+                    self.reach(Stage::Ended(Outcome::Aborted));
+                }
+            }
+            Poll::Ready(_) => self.reach(Stage::Ended(Outcome::Ran)),
+        }
     }
 }
 
@@ -128,7 +220,10 @@ where
             _ => None,
         };
         if let Some(error) = error {
-            inner.member.failed(inner.name(), lent, error);
+            let name = inner.name().or_else(|| lent.own_name()).cloned();
+            let inner = inner.project();
+            inner.member.reach(Stage::Ended(Outcome::Failed));
+            inner.member.core.abort_for_failure(name, error);
         }
         Poll::Ready(outcome)
     }

@@ -312,7 +312,7 @@ impl Timekeeper for TimeoutHandle {
             run.apply(change, lent);
         }
         let at = run.deadline.fix(run.end(), || timer.now());
-        let needless = is_needless(at, lent.deadline());
+        let needless = is_needless(at, lent.deadline_in_chain(None));
         let mut due = relied_on.map_or(at, |relied_on| relied_on.min(at));
         if needless && due == at {
             run.sleep = None;

@@ -11,6 +11,7 @@ pub(crate) const WAYS_IN: &[(&str, WayIn)] = &[
     ("named", |inside| drop(AbortHandle::named("inside") | inside.clone())),
     ("never", |inside| drop(AbortHandle::never() | inside.clone())),
     ("child", |inside| drop(inside.child().child())),
+    ("named_child", |inside| drop(inside.named_child("inside").child())),
     ("join", |inside| drop(inside.join(&inside.child()))),
     ("meet", |inside| drop(inside.meet(&inside.child()))),
     ("any", |inside| drop(AbortHandle::any([inside, &AbortHandle::new(), inside]))),

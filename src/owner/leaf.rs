@@ -1,0 +1,197 @@
+//! What the user's own future keeps while it runs.
+
+use core::{
+    cell::OnceCell,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use super::{Lent, Link, Owner, ambient};
+use crate::{
+    abort::{AbortHandle, AbortReason, Aborted, Position},
+    sync::{Arc, Mutex},
+    wake::Panics,
+};
+
+/// What a leaf of a chain, the user's own future, keeps while it runs: the node of its owner in the lattice, once
+/// somebody has asked for it.
+///
+/// With `std`, what runs in the future finds its owner by [`Owner::current`].
+#[derive(Default)]
+pub struct LeafState {
+    node: OnceCell<Arc<Node>>,
+}
+
+/// Aborted when the run ends.
+struct Node {
+    abort: AbortHandle,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// How many below take their time to end.
+    holds: usize,
+    /// Why the run is being ended, while some of them hold.
+    ending: Option<Aborted>,
+    /// Whom the last of them wakes.
+    task: Option<Waker>,
+}
+
+impl LeafState {
+    /// Polls the future, which finds its owner if it asks.
+    #[inline]
+    pub(crate) fn poll<F: Future>(
+        &self,
+        future: Pin<&mut F>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<F::Output> {
+        ambient::publish(&lent.with(Link::Leaf(self)), || future.poll(cx))
+    }
+
+    /// Ends the run of the future in `slot`: at once, unless something in it holds.
+    pub(crate) fn poll_abort<F: Future>(
+        &mut self,
+        mut slot: Pin<&mut Option<F>>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
+    ) -> Poll<()> {
+        // First the handle, so that whoever listens knows why before the future is gone.
+        if let Some(node) = self.node.get() {
+            node.begin_end(aborted);
+            if node.is_held(cx.waker()) {
+                let polled = slot.as_mut().as_pin_mut().map(|future| self.poll(future, cx, lent));
+                if polled.is_some_and(|polled| polled.is_pending()) && node.is_held(cx.waker()) {
+                    return Poll::Pending;
+                }
+            }
+        }
+        slot.set(None);
+        self.clear();
+        Poll::Ready(())
+    }
+
+    /// The run has ended.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        if self.node.get().is_some() {
+            self.end();
+        }
+    }
+
+    #[cold]
+    fn end(&mut self) {
+        if let Some(node) = self.node.take() {
+            if node.abort.is_watched() {
+                node.abort.abort(AbortReason::ScopeEnded);
+            }
+        }
+    }
+
+    /// What it is to those below; `lent` is what it is lent itself.
+    fn node(&self, lent: &Lent<'_>) -> &Arc<Node> {
+        let make = || Arc::new(Node { abort: lent.child(), state: Mutex::new(State::default()) });
+        self.node.get_or_init(make)
+    }
+
+    /// The owner of the future; the same one each time.
+    pub(crate) fn owner(&self, lent: &Lent<'_>) -> Owner {
+        lent.owner_with(self.node(lent).abort.clone())
+    }
+
+    pub(super) fn handle(&self) -> Option<&AbortHandle> {
+        self.node.get().map(|node| &node.abort)
+    }
+
+    /// Whether it is being ended, while something below holds that.
+    pub(super) fn is_ending(&self) -> bool {
+        self.node.get().is_some_and(|node| node.ending().is_some())
+    }
+
+    pub(super) fn hold(&self, lent: &Lent<'_>) -> Hold {
+        let node = self.node(lent).clone();
+        node.state.with(|state| state.holds += 1);
+        Hold { node }
+    }
+}
+
+impl Node {
+    fn begin_end(&self, aborted: &Aborted) {
+        let aborted = aborted.clone().at(Position::Above);
+        let mut new = Some(aborted.clone());
+        self.state.with(|state| state.ending = state.ending.take().or_else(|| new.take()));
+        self.abort.pass_on(aborted);
+    }
+
+    fn ending(&self) -> Option<Aborted> {
+        self.state.with(|state| state.ending.clone())
+    }
+
+    /// Whether something holds; the last one wakes `task` then.
+    fn is_held(&self, task: &Waker) -> bool {
+        let mut task = Some(task.clone());
+        let held = self.state.with(|state| {
+            core::mem::swap(&mut state.task, &mut task);
+            state.holds > 0
+        });
+        drop(task);
+        held
+    }
+}
+
+/// Keeps the leaf above from being dropped while it is being ended, until this is dropped.
+pub(crate) struct Hold {
+    node: Arc<Node>,
+}
+
+impl Hold {
+    /// Whether it holds that very leaf.
+    pub(super) fn is_of(&self, leaf: &LeafState) -> bool {
+        leaf.node.get().is_some_and(|node| Arc::ptr_eq(node, &self.node))
+    }
+
+    /// Why the leaf is being ended, if it is.
+    pub(crate) fn ending(&self) -> Option<Aborted> {
+        self.node.ending()
+    }
+
+    /// The handle that is aborted when it is.
+    pub(crate) fn handle(&self) -> &AbortHandle {
+        &self.node.abort
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let task = self.node.state.with(|state| {
+            state.holds -= 1;
+            if state.holds == 0 { state.task.take() } else { None }
+        });
+        let mut panics = Panics::default();
+        panics.wake_all(task);
+        panics.resume();
+    }
+}
+
+impl Drop for LeafState {
+    #[inline]
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl fmt::Debug for LeafState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeafState").field("abort", &self.handle()).finish()
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hold").field("abort", &self.node.abort).finish()
+    }
+}

@@ -1,0 +1,241 @@
+//! A child of a nursery: an operation of any type, and what is made of its result.
+
+use alloc::string::{String, ToString};
+use core::{
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project::pin_project;
+
+use super::join::{JoinHandle, Slot};
+use crate::{
+    abort::{Aborted, Name, Position},
+    operation::Operation,
+    owner::Lent,
+    sync::Arc,
+};
+
+/// A child, whatever it runs; `E` is the error of its nursery.
+pub trait Child<E> {
+    /// Drives it on.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Ended<E>>;
+
+    /// Ends it along with its nursery.
+    fn poll_abort(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
+    ) -> Poll<()>;
+
+    /// Tells its handle that it has come to nothing.
+    fn tell(self: Pin<&mut Self>, aborted: &Aborted);
+
+    fn name(&self) -> Option<&Name>;
+
+    /// Whether it fails alone.
+    fn is_background(&self) -> bool;
+}
+
+/// How a child has ended by itself.
+#[derive(Debug)]
+pub enum Ended<E> {
+    Ran,
+    /// Its handle has aborted it.
+    Aborted,
+    /// Its error, and what that displays.
+    Failed(E, String),
+}
+
+/// What is made of the result of a child.
+pub(super) trait Kind<T, E> {
+    type Value;
+    const IS_BACKGROUND: bool;
+
+    /// What its handle is given, or the failure.
+    #[allow(clippy::type_complexity, reason = "the handle's result, or the nursery's error")]
+    fn sort(result: Result<T, Aborted>) -> Result<Result<Self::Value, Aborted>, (E, String)>;
+}
+
+/// The handle is given what the child came to.
+pub(super) struct Plain;
+
+/// As `Plain`, and it fails alone.
+pub(super) struct Background;
+
+/// Its error is the failure of the nursery.
+pub(super) struct Trying;
+
+impl<T, E> Kind<T, E> for Plain {
+    type Value = T;
+    const IS_BACKGROUND: bool = false;
+
+    #[inline]
+    fn sort(result: Result<T, Aborted>) -> Result<Result<T, Aborted>, (E, String)> {
+        Ok(result)
+    }
+}
+
+impl<T, E> Kind<T, E> for Background {
+    type Value = T;
+    const IS_BACKGROUND: bool = true;
+
+    #[inline]
+    fn sort(result: Result<T, Aborted>) -> Result<Result<T, Aborted>, (E, String)> {
+        Ok(result)
+    }
+}
+
+impl<T, X: fmt::Display, E: Takes<X>> Kind<Result<T, X>, E> for Trying {
+    type Value = T;
+    const IS_BACKGROUND: bool = false;
+
+    fn sort(result: Result<Result<T, X>, Aborted>) -> Result<Result<T, Aborted>, (E, String)> {
+        match result {
+            Ok(Ok(value)) => Ok(Ok(value)),
+            Ok(Err(error)) => {
+                let text = error.to_string();
+                Err((E::take(error), text))
+            }
+            Err(aborted) if aborted.position() == Position::Below => {
+                let text = aborted.to_string();
+                Err((E::take_aborted(aborted), text))
+            }
+            Err(aborted) => Ok(Err(aborted)),
+        }
+    }
+}
+
+/// The error of a nursery that takes the error `X` of its children. Sealed.
+///
+/// That of [`try_scope`](crate::try_scope) takes what converts into it; that of [`scope`](crate::scope()) takes any
+/// error that can be displayed, tells it to the siblings, and keeps the text.
+#[diagnostic::on_unimplemented(
+    message = "the error `{X}` of the child can't become the error of the nursery, `{Self}`",
+    note = "implement `From<{X}>` for `{Self}`, as for the `?` operator"
+)]
+pub trait Takes<X>: sealed::Takes<X> {}
+
+impl<X, E: sealed::Takes<X>> Takes<X> for E {}
+
+pub(super) mod sealed {
+    use super::{Aborted, AnyError};
+
+    pub trait Takes<X>: Sized {
+        fn take(error: X) -> Self;
+        fn take_aborted(aborted: Aborted) -> Self;
+    }
+
+    impl<X> Takes<X> for AnyError {
+        fn take(_: X) -> Self {
+            Self(())
+        }
+
+        fn take_aborted(_: Aborted) -> Self {
+            Self(())
+        }
+    }
+
+    impl<X: Into<E>, E: From<Aborted>> Takes<X> for E {
+        fn take(error: X) -> Self {
+            error.into()
+        }
+
+        fn take_aborted(aborted: Aborted) -> Self {
+            aborted.into()
+        }
+    }
+}
+
+/// The error of a nursery made by [`scope`](crate::scope()): any will do, and none is kept but for its text.
+#[derive(Debug)]
+pub struct AnyError(());
+
+/// An operation that a nursery runs.
+#[pin_project]
+pub(super) struct Spawned<O: Operation, V, K> {
+    // Dropped in this order: what runs, then what it was given to run with.
+    #[pin]
+    state: O::State,
+    #[pin]
+    op: O,
+    /// Until the handle is gone.
+    slot: Option<Arc<Slot<V>>>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<O: Operation, V, K> Spawned<O, V, K> {
+    pub(super) fn new<E>(op: O) -> (Self, JoinHandle<V>)
+    where
+        K: Kind<O::Output, E, Value = V>,
+    {
+        let (slot, handle) = Slot::new();
+        let kind = PhantomData;
+        (Self { state: O::State::default(), op, slot: Some(slot), kind }, handle)
+    }
+}
+
+impl<O, V, K, E> Child<E> for Spawned<O, V, K>
+where
+    O: Operation,
+    K: Kind<O::Output, E, Value = V>,
+{
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Ended<E>> {
+        let mut this = self.project();
+        if let Some(aborted) = this.slot.as_ref().and_then(|slot| slot.aborted()) {
+            ready!(this.op.poll_abort(this.state, cx, lent, &aborted));
+            if let Some(slot) = this.slot.take() {
+                slot.fill(Err(aborted));
+            }
+            return Poll::Ready(Ended::Aborted);
+        }
+        let polled = this.op.as_mut().poll(this.state.as_mut(), cx, lent);
+        if this.slot.as_ref().is_some_and(Slot::is_alone) {
+            *this.slot = None;
+        }
+        let Poll::Ready(result) = polled else {
+            if this.slot.as_ref().is_some_and(|slot| slot.introduce(cx.waker())) {
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        };
+        Poll::Ready(match K::sort(result) {
+            Ok(result) => {
+                if let Some(slot) = this.slot.take() {
+                    slot.fill(result);
+                }
+                Ended::Ran
+            }
+            Err((error, text)) => Ended::Failed(error, text),
+        })
+    }
+
+    fn poll_abort(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
+    ) -> Poll<()> {
+        let this = self.project();
+        this.op.poll_abort(this.state, cx, lent, aborted)
+    }
+
+    fn tell(self: Pin<&mut Self>, aborted: &Aborted) {
+        if let Some(slot) = self.project().slot.take() {
+            if !Slot::is_alone(&slot) {
+                slot.fill(Err(aborted.clone()));
+            }
+        }
+    }
+
+    fn name(&self) -> Option<&Name> {
+        self.op.name()
+    }
+
+    fn is_background(&self) -> bool {
+        K::IS_BACKGROUND
+    }
+}

@@ -1,0 +1,677 @@
+//! A nursery that runs: its body, its children, and its end.
+
+use alloc::vec::Vec;
+use core::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+
+use pin_project::{pin_project, pinned_drop};
+
+use super::{
+    super::Report,
+    child::{Child, Ended},
+    children::{Children, End},
+    shared::{ChildOf, Family, Shared, StepOf},
+};
+use crate::{
+    abort::{AbortHandle, AbortReason, Aborted, Name, OnAbort, Position, WaitAborted},
+    operation::{LeafState, Operation},
+    owner::{
+        Holding, Lent, Link, Told,
+        core::{Core, Count, FailureKind, Seat, Step},
+    },
+    sync::Arc,
+    time::Instant,
+    wake::{Panic, Panics, caught, forget, message, resume},
+};
+
+/// Operation made by [`scope`](crate::scope()) and its like: the body of a nursery, and its children.
+#[pin_project(PinnedDrop)]
+pub struct Nursed<Fut: Future, F: Family> {
+    #[pin]
+    body: Option<Fut>,
+    leaf: LeafState,
+    output: Option<Fut::Output>,
+    /// Until its end.
+    run: Option<Run<F>>,
+    holding: Holding,
+}
+
+/// What a nursery keeps while it runs.
+struct Run<F: Family> {
+    shared: Arc<Shared<F>>,
+    children: Children<F>,
+    body: BodyStage,
+    stage: Stage<F>,
+    /// What went wrong first.
+    first: Option<First<F::Error>>,
+    /// Hears of an abort from above, where there is somebody.
+    above: Option<OnAbort>,
+    /// Woken when it is aborted.
+    waiting: WaitAborted,
+    /// When it began to end, where somebody is to be told.
+    since: Option<Instant>,
+    arrivals: Vec<ChildOf<F>>,
+    woken: Vec<Arc<Seat>>,
+}
+
+enum Stage<F: Family> {
+    New,
+    Running,
+    /// All that it owns is being ended.
+    Ending(Aborted),
+    /// All of it has ended, but for the clean-up.
+    CleaningUp(Option<StepOf<F>>),
+}
+
+#[derive(PartialEq)]
+enum BodyStage {
+    Running,
+    /// It has returned; was the nursery aborted by then?
+    Returned {
+        aborted: bool,
+    },
+    /// It has come to nothing.
+    Gone,
+}
+
+/// The first failure, which is the result.
+enum First<E> {
+    Error(E),
+    Panic(Panic),
+}
+
+/// The key of the body, among those of the children.
+const BODY: u32 = u32::MAX;
+
+/// In one poll whoever was woken is polled; those that this wakes, once more; then other tasks have a turn.
+const PASSES: usize = 2;
+/// So often it looks in one poll for those that have come, spawned by those that came before.
+const GENERATIONS: usize = 32;
+/// Up to so many places of a list are kept for the next time.
+const KEPT: usize = 64;
+
+/// What the error of a nursery makes of what its body returned.
+pub trait Judges<T>: sealed::Judges<T> {}
+
+impl<T, E: sealed::Judges<T>> Judges<T> for E {}
+
+mod sealed {
+    use alloc::string::{String, ToString};
+    use core::fmt;
+
+    use super::super::child::AnyError;
+    use crate::abort::Aborted;
+
+    pub trait Judges<T>: Sized {
+        /// What its error displays, if that is one.
+        fn failure(output: &T) -> Option<String>;
+
+        /// The result, where a child has failed.
+        fn result(self) -> Option<T>;
+    }
+
+    impl<T> Judges<T> for AnyError {
+        fn failure(_: &T) -> Option<String> {
+            None
+        }
+
+        fn result(self) -> Option<T> {
+            None
+        }
+    }
+
+    impl<T, E: fmt::Display + From<Aborted>> Judges<Result<T, E>> for E {
+        fn failure(output: &Result<T, E>) -> Option<String> {
+            output.as_ref().err().map(E::to_string)
+        }
+
+        fn result(self) -> Option<Result<T, E>> {
+            Some(Err(self))
+        }
+    }
+}
+
+/// The part of a nursery that is the body's.
+struct Body<'a, Fut: Future> {
+    future: Pin<&'a mut Option<Fut>>,
+    leaf: &'a mut LeafState,
+    output: &'a mut Option<Fut::Output>,
+}
+
+impl<Fut: Future> Body<'_, Fut> {
+    fn reborrow(&mut self) -> Body<'_, Fut> {
+        Body { future: self.future.as_mut(), leaf: self.leaf, output: self.output }
+    }
+}
+
+impl<F: Family> Run<F> {
+    fn new() -> Self {
+        let abort = AbortHandle::new();
+        let waiting = abort.aborted();
+        Self {
+            shared: Shared::new(Core::of_nursery(abort)),
+            children: Children::default(),
+            body: BodyStage::Running,
+            stage: Stage::New,
+            first: None,
+            above: None,
+            waiting,
+            since: None,
+            arrivals: Vec::new(),
+            woken: Vec::new(),
+        }
+    }
+
+    /// It is polled for the first time: now it is known who is above.
+    fn begin(&mut self, lent: &Lent<'_>) {
+        let core = &self.shared.core;
+        if let Some(name) = lent.own_name() {
+            core.abort.set_name(name.clone());
+        }
+        if let Some(above) = lent.above() {
+            let below = core.abort.clone();
+            let pass_on = move |aborted: &Aborted| {
+                below.pass_on(aborted.clone().at(Position::Above));
+            };
+            self.above = Some(above.on_abort(pass_on));
+        }
+        Waker::from(Seat::new(core, BODY)).wake();
+        self.stage = Stage::Running;
+    }
+
+    /// Drives all of it on: ready when all has ended, and the clean-up is done.
+    fn poll<Fut: Future>(
+        &mut self,
+        mut body: Body<'_, Fut>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<()>
+    where
+        F::Error: Judges<Fut::Output>,
+    {
+        let core = self.shared.core.clone();
+        let below = lent.with(Link::Child(&core));
+        if let Stage::New = self.stage {
+            self.begin(lent);
+        }
+        core.queue.enter(cx.waker());
+        for _ in 0..PASSES {
+            let mut more = false;
+            if let Stage::Running = self.stage {
+                if !core.abort.is_aborted() {
+                    more = self.poll_running(body.reborrow(), &below);
+                }
+                if core.abort.is_aborted() {
+                    self.begin_end(body.reborrow(), cx, &below);
+                } else if self.body != BodyStage::Running
+                    && self.children.len() == 0
+                    && self.shared.close_if_idle()
+                {
+                    self.begin_clean_up(&below);
+                }
+            }
+            if let Stage::Ending(aborted) = &self.stage {
+                let aborted = aborted.clone();
+                self.poll_ending(body.reborrow(), &below, &aborted);
+                if self.body != BodyStage::Running
+                    && self.children.len() == 0
+                    && core.members() == 0
+                {
+                    self.begin_clean_up(&below);
+                }
+            }
+            if let Stage::CleaningUp(begun) = &mut self.stage {
+                let next = || self.shared.next_step();
+                let cleaned = core.poll_clean_up(begun, next, cx, lent);
+                core.queue.leave();
+                return cleaned;
+            }
+            if !more && core.queue.rest().is_ready() {
+                return self.wait_for_abort(cx);
+            }
+        }
+        // There is more to do, after others.
+        core.queue.leave();
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn wait_for_abort(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Stage::Running = self.stage {
+            if Pin::new(&mut self.waiting).poll(cx).is_ready() {
+                self.waiting = self.shared.core.abort.aborted();
+                cx.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Polls those that were woken, and those that are new, for as long as it isn't aborted. Tells whether it has left
+    /// some.
+    fn poll_running<Fut: Future>(&mut self, mut body: Body<'_, Fut>, lent: &Lent<'_>) -> bool
+    where
+        F::Error: Judges<Fut::Output>,
+    {
+        let core = self.shared.core.clone();
+        let mut woken = mem::take(&mut self.woken);
+        core.queue.take(&mut woken);
+        for seat in woken.drain(..) {
+            if core.abort.is_aborted() {
+                break;
+            }
+            if !seat.begin_poll() {
+                continue;
+            }
+            if seat.key() == BODY {
+                self.poll_body(body.reborrow(), &seat, lent);
+            } else if let Some((child, end)) = self.children.poll_woken(seat, lent) {
+                self.note(child, end);
+            }
+        }
+        self.woken = kept(woken);
+        for _ in 0..GENERATIONS {
+            let mut arrivals = mem::take(&mut self.arrivals);
+            self.shared.take_arrivals(&mut arrivals);
+            let none = arrivals.is_empty();
+            let mut coming = arrivals.drain(..);
+            while !core.abort.is_aborted() {
+                let Some(child) = coming.next() else { break };
+                if let Some((child, end)) = self.children.poll_first(child, &core, lent) {
+                    self.note(child, end);
+                }
+            }
+            let never_started: Vec<_> = coming.collect();
+            self.arrivals = if never_started.is_empty() { kept(arrivals) } else { never_started };
+            if none || core.abort.is_aborted() {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn poll_body<Fut: Future>(&mut self, mut body: Body<'_, Fut>, seat: &Arc<Seat>, lent: &Lent<'_>)
+    where
+        F::Error: Judges<Fut::Output>,
+    {
+        let Some(future) = body.future.as_mut().as_pin_mut() else { return };
+        let waker = Waker::from(seat.clone());
+        let mut cx = Context::from_waker(&waker);
+        let polled = match caught(|| body.leaf.poll(future, &mut cx, lent)) {
+            Ok(Poll::Pending) => return,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(panic) => Err(panic),
+        };
+        seat.leave();
+        let core = self.shared.core.clone();
+        let aborted = core.abort.is_aborted();
+        let mut panics = Panics::default();
+        match polled {
+            Err(panic) => {
+                self.body = BodyStage::Gone;
+                panics.keep(panic);
+            }
+            Ok(output) => {
+                self.body = BodyStage::Returned { aborted };
+                panics.run(|| {
+                    if let Some(text) = <F::Error as sealed::Judges<_>>::failure(&output) {
+                        // It is the result, whatever comes after it.
+                        self.body = BodyStage::Returned { aborted: true };
+                        core.abort_for_failure(None, &text);
+                    }
+                });
+                *body.output = Some(output);
+            }
+        }
+        panics.run(|| {
+            body.future.set(None);
+            body.leaf.clear();
+        });
+        self.note_panics(None, panics);
+    }
+
+    /// All that it owns is to end now.
+    fn begin_end<Fut: Future>(
+        &mut self,
+        mut body: Body<'_, Fut>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) {
+        let core = self.shared.core.clone();
+        let aborted = core.refusal();
+        self.since = self.now(lent);
+        let mut panics = Panics::default();
+        if self.body != (BodyStage::Returned { aborted: true }) {
+            panics.run(|| *body.output = None);
+        }
+        let mut panicked = Vec::new();
+        let ended = self.children.abort(&core, cx, lent, &aborted, |child, panic| {
+            panicked.push((child.name().cloned(), child.is_background(), panic));
+        });
+        if self.body == BodyStage::Running && self.end_body(&mut body, cx, lent, &aborted) {
+            // It has been polled with the waker of the task; from now on it has its own.
+            Waker::from(Seat::new(&core, BODY)).wake();
+        }
+        core.tally.add_many(Count::Aborted, ended.len() - panicked.len());
+        for (who, is_background, panic) in panicked {
+            self.note_panic(who, is_background, panic);
+        }
+        let never_started = mem::take(&mut self.arrivals);
+        core.tally.add_many(Count::NeverStarted, never_started.len());
+        panics.run_each(ended.into_iter().chain(never_started), |mut child| {
+            child.as_mut().tell(&aborted);
+            drop(child);
+        });
+        self.shared.close(&aborted, &mut panics);
+        self.note_panics(None, panics);
+        self.stage = Stage::Ending(aborted);
+    }
+
+    /// Tells whether it takes its time.
+    fn end_body<Fut: Future>(
+        &mut self,
+        body: &mut Body<'_, Fut>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
+    ) -> bool {
+        let ended = caught(|| body.leaf.poll_abort(body.future.as_mut(), cx, lent, aborted));
+        if let Ok(Poll::Pending) = ended {
+            return true;
+        }
+        self.body = BodyStage::Gone;
+        if let Err(panic) = ended {
+            self.note_panic(None, false, panic);
+        }
+        false
+    }
+
+    /// Polls those that were woken, of those that take their time.
+    fn poll_ending<Fut: Future>(
+        &mut self,
+        mut body: Body<'_, Fut>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
+    ) {
+        let core = self.shared.core.clone();
+        let mut woken = mem::take(&mut self.woken);
+        core.queue.take(&mut woken);
+        for seat in woken.drain(..) {
+            if !seat.begin_poll() {
+                continue;
+            }
+            if seat.key() == BODY {
+                if self.body == BodyStage::Running {
+                    let waker = Waker::from(seat);
+                    self.end_body(&mut body, &mut Context::from_waker(&waker), lent, aborted);
+                }
+            } else if let Some((mut child, ended)) =
+                self.children.poll_abort_woken(seat, lent, aborted)
+            {
+                match ended {
+                    Ok(()) => core.tally.add(Count::Aborted),
+                    Err(panic) => {
+                        self.note_panic(child.name().cloned(), child.is_background(), panic);
+                    }
+                }
+                child.as_mut().tell(aborted);
+                self.discard(child);
+            }
+        }
+        self.woken = kept(woken);
+    }
+
+    fn begin_clean_up(&mut self, lent: &Lent<'_>) {
+        self.since = self.since.or_else(|| self.now(lent));
+        self.stage = Stage::CleaningUp(None);
+    }
+
+    /// The present, where somebody is to be told how long the end took.
+    fn now(&self, lent: &Lent<'_>) -> Option<Instant> {
+        if self.shared.tells() { lent.timer().map(|timer| timer.now()) } else { None }
+    }
+
+    /// What became of a child is noted, and what is left of it dropped.
+    fn note(&mut self, mut child: ChildOf<F>, end: End<F>) {
+        let core = &self.shared.core;
+        match end {
+            End::Ended(Ended::Ran) => core.tally.add(Count::Ran),
+            End::Ended(Ended::Aborted) => core.tally.add(Count::Aborted),
+            End::Ended(Ended::Failed(error, text)) => {
+                core.tally.add(Count::Failed);
+                if self.first.is_none() {
+                    self.first = Some(First::Error(error));
+                }
+                core.abort_for_failure(child.name().cloned(), &text);
+                child.as_mut().tell(&core.refusal());
+            }
+            End::Panicked(panic) => {
+                let who = child.name().cloned();
+                let reason = AbortReason::Panicked { who: who.clone(), message: message(&panic) };
+                self.note_panic(who, child.is_background(), panic);
+                child.as_mut().tell(&Aborted::of(reason, None, Position::Above));
+            }
+        }
+        self.discard(child);
+    }
+
+    /// Drops what is left of a child, which is foreign code.
+    fn discard(&mut self, child: ChildOf<F>) {
+        if let Err(panic) = caught(|| drop(child)) {
+            self.note_panic(None, false, panic);
+        }
+    }
+
+    fn note_panics(&mut self, who: Option<Name>, panics: Panics) {
+        if let Some(panic) = panics.into_first() {
+            self.note_panic(who, false, panic);
+        }
+    }
+
+    fn note_panic(&mut self, who: Option<Name>, is_background: bool, panic: Panic) {
+        let core = &self.shared.core;
+        core.tally.add(Count::Failed);
+        if is_background {
+            core.note(FailureKind::Panicked, who, message(&panic));
+            forget(panic);
+            return;
+        }
+        core.abort_for_panic(who, &panic);
+        match self.first {
+            None => self.first = Some(First::Panic(panic)),
+            Some(_) => forget(panic),
+        }
+    }
+
+    /// All is done: tells those who are to be told.
+    fn finish(&mut self, lent: &Lent<'_>) {
+        let on_close = self.shared.finish();
+        if on_close.is_empty() {
+            return;
+        }
+        let took = self.since.zip(lent.timer()).map(|(since, timer)| timer.now() - since);
+        let report = Report::of_named(&self.shared.core, lent.own_name(), took);
+        let mut panics = Panics::default();
+        panics.run_each(on_close, |f| f(&report));
+        // There is nobody to be told of what those do who are told.
+        if let Some(panic) = panics.into_first() {
+            forget(panic);
+        }
+    }
+}
+
+/// A list to be used again, unless it has become large.
+fn kept<T>(list: Vec<T>) -> Vec<T> {
+    if list.capacity() > KEPT { Vec::new() } else { list }
+}
+
+impl<Fut: Future, F: Family> Nursed<Fut, F> {
+    /// What `begin` makes of its nursery is called for here, so that only that is kept: with a type parameter for
+    /// `begin`, the compiler would find whoever awaits this to be no longer `Send`.
+    pub(super) fn new(begin: impl FnOnce(F::Nursery) -> Fut) -> Self {
+        let run = Run::new();
+        let body = begin(F::nursery(run.shared.clone()));
+        Self {
+            body: Some(body),
+            leaf: LeafState::default(),
+            output: None,
+            run: Some(run),
+            holding: Holding::default(),
+        }
+    }
+}
+
+impl<Fut, F> Nursed<Fut, F>
+where
+    Fut: Future,
+    F: Family<Error: Judges<Fut::Output>>,
+{
+    /// Drives it on, once it has begun: ready with the result.
+    fn drive(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Result<Fut::Output, Aborted>> {
+        let this = self.project();
+        let run = this.run.as_mut().expect("a nursery was polled after completion");
+        let body = Body { future: this.body, leaf: this.leaf, output: this.output };
+        ready!(run.poll(body, cx, lent));
+        run.finish(lent);
+        let core = run.shared.core.clone();
+        let first = run.first.take();
+        *this.run = None;
+        core.queue.close();
+        let by_child = match first {
+            Some(First::Panic(panic)) => resume(panic),
+            Some(First::Error(error)) => sealed::Judges::result(error),
+            None => None,
+        };
+        Poll::Ready(match by_child.or_else(|| this.output.take()) {
+            Some(output) => Ok(output),
+            None => Err(core.end()),
+        })
+    }
+}
+
+impl Core {
+    /// Why a nursery has come to nothing, as those see it who await it.
+    fn end(&self) -> Aborted {
+        match self.abort.check() {
+            Err(aborted) if aborted.position() == Position::Here => aborted.at(Position::Below),
+            _ => self.refusal(),
+        }
+    }
+}
+
+impl<Fut, F> Operation for Nursed<Fut, F>
+where
+    Fut: Future,
+    F: Family<Error: Judges<Fut::Output>>,
+{
+    type Output = Fut::Output;
+    type State = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        state: Pin<&mut ()>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Result<Fut::Output, Aborted>> {
+        match self.holding.told() {
+            Told::Nothing => {}
+            Told::ToEnd(aborted) => {
+                ready!(self.as_mut().poll_abort(state, cx, lent, &aborted));
+                self.project().holding.let_go();
+                return Poll::Pending;
+            }
+            Told::ToWait => return Poll::Pending,
+        }
+        let polled = self.as_mut().drive(cx, lent);
+        let holding = self.project().holding;
+        match polled {
+            Poll::Pending => holding.keep(cx, lent),
+            Poll::Ready(_) => holding.clear(),
+        }
+        polled
+    }
+
+    fn poll_abort(
+        mut self: Pin<&mut Self>,
+        _: Pin<&mut ()>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
+    ) -> Poll<()> {
+        if let Some(run) = self.as_mut().project().run {
+            run.shared.core.abort.pass_on(aborted.clone().at(Position::Above));
+            // A value that comes now comes too late.
+            drop(ready!(self.as_mut().drive(cx, lent)));
+        }
+        self.project().holding.clear();
+        Poll::Ready(())
+    }
+}
+
+/// What is dropped half-way ends at once: what runs elsewhere is told, the clean-up that is sync is run, and what is
+/// async is skipped.
+#[pinned_drop]
+impl<Fut: Future, F: Family> PinnedDrop for Nursed<Fut, F> {
+    fn drop(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        let Some(mut run) = this.run.take() else { return };
+        let core = run.shared.core.clone();
+        let mut panics = Panics::default();
+        panics.run(|| {
+            core.abort.abort(AbortReason::ScopeEnded);
+        });
+        let aborted = core.refusal();
+        panics.run(|| this.body.set(None));
+        panics.run(|| this.leaf.clear());
+        let children = run.children.take_all();
+        core.tally.add_many(Count::Aborted, children.len());
+        let new = mem::take(&mut run.arrivals);
+        core.tally.add_many(Count::NeverStarted, new.len());
+        panics.run_each(children.into_iter().chain(new), |mut child| {
+            child.as_mut().tell(&aborted);
+            drop(child);
+        });
+        run.shared.close(&aborted, &mut panics);
+        let mut next = match mem::replace(&mut run.stage, Stage::Running) {
+            Stage::CleaningUp(begun) => begun,
+            _ => None,
+        };
+        while let Some(step) = next.take().or_else(|| run.shared.next_step()) {
+            match step.step.is_sync() {
+                true => core.clean_up_now(step, &mut panics),
+                false => core.skip(step),
+            }
+        }
+        panics.run(|| run.finish(Lent::ROOT));
+        panics.run(|| core.queue.close());
+        panics.resume();
+    }
+}
+
+impl<Fut: Future, F: Family> fmt::Debug for Nursed<Fut, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match &self.run {
+            None => "ended",
+            Some(run) => match run.stage {
+                Stage::New => "new",
+                Stage::Running => "running",
+                Stage::Ending(_) => "ending",
+                Stage::CleaningUp(_) => "cleaning up",
+            },
+        };
+        let mut f = f.debug_struct("Nursed");
+        f.field("stage", &stage);
+        if let Some(run) = &self.run {
+            f.field("children", &run.children.len()).field("scope", &run.shared.core);
+        }
+        f.finish_non_exhaustive()
+    }
+}
