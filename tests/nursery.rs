@@ -205,9 +205,9 @@ fn a_value_that_the_body_returns_as_it_aborts_is_kept() {
         let stuck = n.spawn(drops.of(pending::<()>()));
         yield_now().await;
         n.abort("enough");
-        stuck
+        Some(stuck)
     }));
-    let Poll::Ready(Ok(stuck)) = nursery.run() else { panic!("it has a value") };
+    let Poll::Ready(Ok(Some(stuck))) = nursery.run() else { panic!("it has a value") };
     assert_eq!(drops.live(), 0);
     assert_eq!(ByHand::new(stuck).ready().unwrap_err().to_string(), "enough");
 
