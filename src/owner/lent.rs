@@ -1,17 +1,22 @@
+mod aborts;
+mod time;
+
 use alloc::vec::Vec;
 use core::fmt;
+
+pub(crate) use aborts::Standing;
 
 use super::{
     LeafState, Owner, ambient,
     core::Core,
-    deadline::{Deadline, End, TimeLimit},
+    deadline::{Deadline, End},
     leaf::Hold,
     reprieve::Reprieve,
     value::{Value, Values},
 };
 use crate::{
-    abort::{AbortHandle, Aborted, Name},
-    time::{Instant, TimerHandle},
+    abort::{AbortHandle, Name},
+    time::TimerHandle,
 };
 
 /// What the owner of an operation lends it for the length of one poll.
@@ -47,16 +52,6 @@ pub(crate) enum Link<'a> {
     Shield(&'a Reprieve),
     /// It cleans up for a scope: neither an abort nor a deadline above is meant for it.
     CleanUp(&'a Core),
-}
-
-/// Where an operation stands that is about to begin something anew in the midst of a poll.
-#[derive(Debug)]
-pub(crate) enum Standing {
-    Live,
-    /// Whoever it is over for ends it in this very poll: it is to be pending.
-    Over,
-    /// It is being polled on in its grace, which is to end what runs, not to begin more: it had best end itself.
-    InGrace(Aborted),
 }
 
 impl<'a> Lent<'a> {
@@ -102,207 +97,6 @@ impl<'a> Lent<'a> {
             name: self.name().cloned(),
             values: self.values(),
         }
-    }
-
-    /// A new node below the handles and scopes above.
-    ///
-    /// Timeouts and other adapters above aren't part of it: when they end what runs below, it is
-    /// told by [`poll_abort`](crate::operation::Operation::poll_abort).
-    #[must_use]
-    pub fn child(&self) -> AbortHandle {
-        match self.handles() {
-            (None, _) => AbortHandle::new(),
-            (Some(only), more) if more.is_empty() => only.child(),
-            (Some(first), more) => AbortHandle::any(core::iter::once(first).chain(more)),
-        }
-    }
-
-    /// A handle that is aborted with those above, where there is one.
-    pub(crate) fn above(&self) -> Option<AbortHandle> {
-        let (first, more) = self.handles();
-        first.map(|first| match more.is_empty() {
-            true => first.clone(),
-            false => AbortHandle::any(core::iter::once(first).chain(more)),
-        })
-    }
-
-    /// The handles above that are needed to hear of all aborts above: the first one, and what more there are.
-    fn handles(&self) -> (Option<&AbortHandle>, Vec<&AbortHandle>) {
-        let mut above = None;
-        let mut more = Vec::new();
-        for lent in self.all() {
-            // Some are below all that is above them: whoever asks need look no further.
-            let (handle, is_below_all) = match lent.link {
-                Link::Abort(handle) => (Some(handle), false),
-                Link::Member(scope) => (Some(&scope.abort), false),
-                Link::Child(nursery) => (Some(&nursery.abort), true),
-                Link::Leaf(leaf) => (leaf.handle(), leaf.handle().is_some()),
-                Link::Grace(grace) => (Some(grace.node(|| lent.child_of_up())), true),
-                Link::Shield(shield) => (Some(shield.node(AbortHandle::new)), true),
-                Link::CleanUp(_) => (None, true),
-                _ => (None, false),
-            };
-            match (handle, above) {
-                (Some(_), None) => above = handle,
-                (Some(handle), Some(_)) => more.push(handle),
-                (None, _) => {}
-            }
-            if is_below_all {
-                break;
-            }
-        }
-        (above, more)
-    }
-
-    fn child_of_up(&self) -> AbortHandle {
-        self.up.map_or_else(AbortHandle::new, Lent::child)
-    }
-
-    /// Whether a handle or a scope above was aborted, since the poll began. Whoever would start
-    /// something anew in the same poll asks first, and is pending instead.
-    #[must_use]
-    pub fn is_aborted(&self) -> bool {
-        !matches!(self.standing(), Standing::Live)
-    }
-
-    pub(crate) fn standing(&self) -> Standing {
-        for link in self.links() {
-            let (handle, is_below_all) = match link {
-                Link::Abort(handle) => (Some(*handle), false),
-                Link::Member(scope) => (Some(&scope.abort), false),
-                Link::Child(nursery) => (Some(&nursery.abort), true),
-                Link::Leaf(leaf) if leaf.is_ending() => return Standing::Over,
-                Link::Leaf(leaf) => (leaf.handle(), leaf.handle().is_some()),
-                Link::Grace(grace) => {
-                    if let Some(aborted) = grace.aborted() {
-                        return Standing::InGrace(aborted.clone());
-                    }
-                    (None, false)
-                }
-                Link::Shield(_) | Link::CleanUp(_) => (None, true),
-                _ => (None, false),
-            };
-            if handle.is_some_and(AbortHandle::is_aborted) {
-                return Standing::Over;
-            }
-            if is_below_all {
-                break;
-            }
-        }
-        Standing::Live
-    }
-
-    /// As `standing`, and it is over, too, where the deadline has passed. It reads the clock where there is one.
-    pub(crate) fn standing_now(&self) -> Standing {
-        let has_passed = || {
-            let now = self.timer()?.now();
-            Some(self.deadline_since(Some(now))? <= now)
-        };
-        match self.standing() {
-            Standing::Live if self.has_deadline() && has_passed().unwrap_or(false) => {
-                Standing::Over
-            }
-            standing => standing,
-        }
-    }
-
-    /// Whether, since the poll began, an owner above was aborted or the deadline has passed. It reads
-    /// the clock where there is a deadline.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        !matches!(self.standing_now(), Standing::Live)
-    }
-
-    #[inline]
-    fn has_deadline(&self) -> bool {
-        self.links().any(|link| match link {
-            Link::Deadline(..) => true,
-            Link::Member(scope) => scope.deadline.is_some(),
-            Link::Grace(reprieve) | Link::Shield(reprieve) => reprieve.until().is_some(),
-            _ => false,
-        })
-    }
-
-    /// The earliest deadline above, on this owner's [`timer`](Self::timer). Those above a change of
-    /// timer don't count: their instants mean nothing here.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        self.deadline_since(None)
-    }
-
-    /// As `deadline`, where the caller has just asked the clock.
-    pub(crate) fn deadline_since(&self, now: Option<Instant>) -> Option<Instant> {
-        self.limit_since(now).map(|limit| limit.at)
-    }
-
-    /// The earliest deadline above, and whose it is. Of two that are the same, the outer one.
-    #[inline]
-    pub(crate) fn limit_since(&self, now: Option<Instant>) -> Option<TimeLimit<'a>> {
-        // Asked at each first `Pending`, and mostly there is none.
-        if self.has_deadline() { self.find_limit(now, false) } else { None }
-    }
-
-    /// The earliest deadline above in the same chain, where the caller may have just asked the clock. What is above
-    /// the user's own future rings for that, but perhaps nobody polls what is in it: it may block the thread.
-    #[inline]
-    pub(crate) fn deadline_in_chain(&self, now: Option<Instant>) -> Option<Instant> {
-        if self.has_deadline() { self.find_limit(now, true).map(|limit| limit.at) } else { None }
-    }
-
-    fn find_limit(&self, now: Option<Instant>, in_chain: bool) -> Option<TimeLimit<'a>> {
-        let timer = self.timer()?;
-        let mut now = now;
-        let mut earliest: Option<TimeLimit<'a>> = None;
-        let mut note = |at, name| {
-            if at != Instant::NEVER && earliest.is_none_or(|earliest| at <= earliest.at) {
-                earliest = Some(TimeLimit { at, name });
-            }
-        };
-        let mut name = None;
-        let mut lent = Some(self);
-        while let Some(Lent { up, link }) = lent {
-            match link {
-                Link::Name(below) => name = Some(*below),
-                Link::Deadline(deadline, end) => {
-                    let at = deadline.fix(*end, || *now.get_or_insert_with(|| timer.now()));
-                    note(at, name.or_else(|| up.and_then(Lent::name)));
-                }
-                Link::Timer(_) | Link::Member(_) => {
-                    if let Link::Member(Core { deadline: Some(at), timer: own, name, .. }) = link {
-                        if own.as_ref().is_some_and(|own| own.is_same(timer)) {
-                            note(*at, name.as_ref());
-                        }
-                    }
-                    let above = up.and_then(|up| up.timer());
-                    if !above.is_some_and(|above| above.is_same(timer)) {
-                        break;
-                    }
-                }
-                Link::Grace(reprieve) | Link::Shield(reprieve) => {
-                    if let Some(until) = reprieve.until() {
-                        note(until, name.or_else(|| up.and_then(Lent::name)));
-                        break;
-                    }
-                }
-                Link::Leaf(leaf) if in_chain || leaf.is_ending() => break,
-                Link::CleanUp(_) => break,
-                _ => {}
-            }
-            lent = *up;
-        }
-        earliest
-    }
-
-    /// The nearest timer above; with `std`, the process's own where none was given.
-    #[inline]
-    #[must_use]
-    pub fn timer(&self) -> Option<&'a TimerHandle> {
-        let given = self.links().find_map(|link| match link {
-            Link::Timer(timer) => Some(*timer),
-            Link::Member(scope) | Link::CleanUp(scope) => scope.timer.as_ref(),
-            _ => None,
-        });
-        given.or(TimerHandle::system())
     }
 
     /// Which attempt of the nearest retry above this is, from 1.
