@@ -54,7 +54,7 @@ use crate::{abort::Aborted, future::Owned, operation::Operation};
 /// How long acquiring and releasing may take, unless they are given bounds of their own.
 const BOUND: Duration = Duration::from_secs(10);
 
-/// Acquires something, uses it, and releases it, whatever becomes of the use. See the [module](crate::bracket).
+/// Acquires something, uses it, and releases it, whatever becomes of the use. See the [module](mod@crate::bracket).
 ///
 /// The use is handed what was acquired in a [`Held`], and the release gets it back, along with how the use has ended.
 ///

@@ -38,7 +38,7 @@
 //! # What it is told by
 //!
 //! Its handle, [`Owner::is_aborted`](crate::Owner::is_aborted) and its like, and what waits by its owner:
-//! [`Owner::sleep`](crate::Owner::sleep), [`checkpoint`](crate::checkpoint()). A scope or a nursery in it is aborted, too.
+//! [`Owner::sleep`](crate::Owner::sleep), `checkpoint()`. A scope or a nursery in it is aborted, too.
 //! A retry makes no further attempt, and what waits for a permit gets none. Until the time is over, it may begin
 //! what it likes, and its [deadline](crate::Owner::deadline) is the end of that time.
 //!

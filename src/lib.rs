@@ -36,9 +36,11 @@
 //! | bound its time, or be warned | [`timeout`] |
 //! | try again | [`retry`], and its [trap](retry#the-trap) |
 //! | bound how many run at once | [`limit`] |
-//! | own many, and end them together | [`scope`] |
+//! | run several at once, and lose none | [`scope()`], [`try_scope`] |
+//! | own tasks, and end them together | [`Scope`] |
+//! | let something end in order | [`grace`], [`bracket()`] |
 //! | abort by hand, and combine what aborts | [`abort`] |
-//! | know your owner from inside | [`owner`] |
+//! | know your owner from inside | [`owner`], `checkpoint()` |
 //! | test what waits, without waiting | [`time::testing`] |
 //! | write an adapter of your own | [`operation`] |
 //!
@@ -50,13 +52,16 @@
 //!   value that is ready when time runs out wins.
 //! - **An owner that was aborted starts nothing**: no first poll, no permit, no attempt.
 //! - **A waiter that isn't polled holds up nobody.**
+//! - **Nothing outlives its owner**: a scope is done when all that it owns has ended and been dropped, and its
+//!   clean-up has run.
 //! - **Nothing is paid for unasked**: no clock is read and no alarm set before the first `Pending`,
 //!   and no node allocated until somebody needs a handle.
-//! - **It never spawns and never blocks**, and has no `unsafe` of its own.
+//! - **It never spawns and never blocks**, and has one line of `unsafe`, with its proof beside it: what finds the
+//!   owner of plain code, in `src/owner/ambient.rs`.
 //!
 //! # Features
 //!
-//! `std`, on by default: the process's own timer, and panics caught at scope borders. Without it the
+//! `std`, on by default: the process's own timer, the owner found from plain code, and panics caught at scope borders. Without it the
 //! crate needs `alloc`, an implementation of the [`critical-section`](https://docs.rs/critical-section)
 //! crate and, for anything that waits, a [`Timer`](time::Timer) of yours.
 

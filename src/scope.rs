@@ -1,4 +1,50 @@
-//! Owners of many: [`Scope`], and what it owns.
+//! Owners of many: nothing that they own outlives them.
+//!
+//! There are two kinds, for children can't both borrow and run anywhere:
+//!
+//! | | a nursery, made by [`scope`](crate::scope()) | a [`Scope`] |
+//! |---|---|---|
+//! | children run | inside of its own future, as one task | anywhere: on any task, any executor |
+//! | they may borrow | what lives outside of it | nothing that isn't `'static`, when they are spawned |
+//! | it lives | as long as it is awaited | as a value, which can be kept and cloned |
+//! | it ends | when its body and its children have | when it is [closed](Scope::close) |
+//! | begin with | `tenure::scope(async \|n\| ..)` | `Scope::new("name")` |
+//!
+//! Both own, abort, clean up and report in the same way. [`try_scope`] is a nursery that the first error
+//! ends, [`local_scope`] one for futures that aren't `Send`.
+//!
+//! # Nurseries
+//!
+//! ```
+//! use std::time::Duration;
+//! use tenure::{Aborted, OwnedFuture};
+//!
+//! # #[derive(Debug)]
+//! # struct AppError;
+//! # impl From<Aborted> for AppError { fn from(_: Aborted) -> Self { AppError } }
+//! # impl std::fmt::Display for AppError {
+//! #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("app") }
+//! # }
+//! # struct Db;
+//! # async fn load_user(_: &Db) -> Result<&str, AppError> { Ok("ada") }
+//! # async fn load_plan(_: &Db) -> Result<&str, AppError> { Ok("basic") }
+//! const SECOND: Duration = Duration::from_secs(1);
+//!
+//! # smol::block_on(async {
+//! # let db = Db;
+//! // Two at once, each with a second. If either fails, the other one is aborted, and gone before this returns.
+//! let (user, plan) = tenure::try_scope(async |n| {
+//!     let user = load_user(&db).with_timeout(SECOND).spawn_in(&n);
+//!     let plan = load_plan(&db).with_timeout(SECOND).spawn_in(&n);
+//!     Ok::<_, AppError>((user.await??, plan.await??))
+//! })
+//! .await?;
+//! # assert_eq!((user, plan), ("ada", "basic"));
+//! # Ok::<_, AppError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Scopes of tasks
 //!
 //! A [`Scope`] owns futures that run anywhere: on one task or many, on several executors at once. It
 //! doesn't run them, and it never spawns. Aborting it ends all of them with a typed reason; closing
@@ -26,10 +72,27 @@
 //!
 //! # Failure
 //!
-//! [`in_scope`](crate::OwnedFuture::in_scope) owns, and leaves a failure to whoever awaits it.
-//! [`try_in_scope`](crate::OwnedFuture::try_in_scope) also aborts the siblings when it fails, as
-//! `join` and `try_join` differ in `futures`. A panic always aborts the siblings, and goes on in
-//! whoever awaits the future that panicked.
+//! | | its error | its panic |
+//! |---|---|---|
+//! | [`in_scope`](crate::OwnedFuture::in_scope), [`n.spawn`](Nursery::spawn) | goes to whoever awaits it | aborts the siblings, and goes on in whoever awaits it, or the nursery |
+//! | [`try_in_scope`](crate::OwnedFuture::try_in_scope), [`n.try_spawn`](Nursery::try_spawn) | aborts the siblings, too | the same |
+//! | [`n.spawn_background`](Nursery::spawn_background) | goes to whoever awaits it | is told to that one, and to the report |
+//!
+//! The first failure is what the siblings are told, by [`AbortReason::SiblingFailed`]. What fails later is kept, too: the
+//! [`Report`] has a list of it.
+//!
+//! # Soft, then hard
+//!
+//! What is aborted is dropped at once, unless it asked for time to end: [`grace`](crate::grace) teaches how. Whoever
+//! ends a scope waits for that, and for its clean-up.
+//!
+//! # Clean-up
+//!
+//! What [`defer`](Scope::defer) puts off runs when all that the scope owns has ended, the last deferred first. Each piece is
+//! told why the scope was aborted, and has a bound. One that fails, panics or hangs stops no other, and hides no
+//! failure. A drop never blocks: a scope that is dropped, and not closed, runs what is sync of it at once, and skips what
+//! is async, unless a [`Reaper`] takes over. For one thing that is acquired and to be released, there is
+//! [`bracket`](crate::bracket()).
 
 mod builder;
 mod close;
@@ -69,7 +132,7 @@ const CLEAN_UP: Duration = Duration::from_secs(10);
 
 /// Owns futures that run anywhere. Clones are the same scope.
 ///
-/// See the [module](crate::scope) for an example.
+/// See the [module](mod@crate::scope) for an example.
 ///
 /// ```
 /// use tenure::{OwnedFuture, Scope};

@@ -163,7 +163,7 @@ impl<O: Operation> Owned<O> {
     }
 
     /// Makes what stands before it a member of `scope`: it ends when the scope is aborted, and the
-    /// scope's `close()` waits for it. See [`scope`](crate::scope).
+    /// scope's `close()` waits for it. See [`scope`](mod@crate::scope).
     ///
     /// It is a member from now on, also while nobody polls it, until it is ready or dropped.
     ///

@@ -18,7 +18,7 @@ use crate::{
 /// What a leaf of a chain, the user's own future, keeps while it runs: the node of its owner in the lattice, once
 /// somebody has asked for it.
 ///
-/// With `std`, what runs in the future finds its owner by [`Owner::current`].
+/// With `std`, what runs in the future finds its owner by `Owner::current()`.
 #[derive(Default)]
 pub struct LeafState {
     node: OnceCell<Arc<Node>>,

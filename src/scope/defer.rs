@@ -50,7 +50,7 @@ impl Scope {
     /// Defers async clean-up, in the same order as [`defer`](Scope::defer). It is polled by
     /// [`close`](Scope::close) and ended after 10 seconds, on the scope's timer. Without the `std` feature
     /// and without a timer, nobody could tell when those are over: it is ended at its first `Pending`, and
-    /// counted in [`CleanUp::overran`].
+    /// counted in [`CleanUp::overran`](super::CleanUp::overran).
     ///
     /// ```
     /// use tenure::Scope;

@@ -33,7 +33,7 @@ use crate::{
 use child::{Background, Kind, Plain, Spawned, Trying};
 use shared::Shared;
 
-/// What the body of a [`scope`] or a [`try_scope`] spawns its children by. Clones are the same nursery, and children may
+/// What the body of a [`scope`](fn@super::scope) or a [`try_scope`](fn@super::try_scope) spawns its children by. Clones are the same nursery, and children may
 /// have one.
 ///
 /// ```
@@ -78,7 +78,7 @@ impl<'env, E: 'env> Nursery<'env, E> {
 
     /// Spawns a child whose error aborts its siblings, with [`AbortReason::SiblingFailed`].
     ///
-    /// In a [`try_scope`] the first error is the result, and in a [`scope`] its text is in the reason. The handle of the
+    /// In a [`try_scope`](fn@super::try_scope) the first error is the result, and in a [`scope`](fn@super::scope) its text is in the reason. The handle of the
     /// child that fails is told of the abort.
     ///
     /// ```

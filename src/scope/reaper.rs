@@ -27,7 +27,7 @@ use crate::{
 /// nobody to poll. What is async is skipped, then, unless a reaper takes over: a future that the program runs where it
 /// likes. It goes on with the first piece that is async, in the same order, each within its bound.
 ///
-/// A scope is given one by [`Builder::reaper`](super::Builder::reaper); with `std`, [`install`](Reaper::install) is for all
+/// A scope is given one by [`Builder::reaper`](super::Builder::reaper); with `std`, `install()` is for all
 /// that have none.
 ///
 /// ```

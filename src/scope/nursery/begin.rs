@@ -43,8 +43,8 @@ use crate::{abort::Aborted, future::Owned};
 /// |---|---|
 /// | the body returns | the children run to their ends |
 /// | [`n.abort(..)`](Nursery::abort), or an abort from above | the body and the children are ended: at once, or in their [grace](crate::grace) |
-/// | a child that was spawned by [`try_spawn`](Nursery::try_spawn) fails | the same, with [`AbortReason::SiblingFailed`] |
-/// | the body or a child panics | the same, with [`AbortReason::Panicked`], and the panic goes on in whoever awaits this |
+/// | a child that was spawned by [`try_spawn`](Nursery::try_spawn) fails | the same, with [`AbortReason::SiblingFailed`](crate::AbortReason::SiblingFailed) |
+/// | the body or a child panics | the same, with [`AbortReason::Panicked`](crate::AbortReason::Panicked), and the panic goes on in whoever awaits this |
 ///
 /// A value that the body returns in the poll in which it aborts the nursery is kept.
 ///

@@ -15,7 +15,7 @@ use crate::{
     sync::Arc,
 };
 
-/// What the body of a [`local_scope`] or a [`try_local_scope`] spawns its children by: a [`Nursery`] whose children
+/// What the body of a [`local_scope`](crate::local_scope) or a [`try_local_scope`](crate::try_local_scope) spawns its children by: a [`Nursery`](super::Nursery) whose children
 /// needn't be `Send`.
 ///
 /// ```
@@ -30,7 +30,7 @@ pub struct LocalNursery<'env, E: 'env = AnyError> {
 }
 
 impl<'env, E: 'env> LocalNursery<'env, E> {
-    /// As [`Nursery::spawn`].
+    /// As [`Nursery::spawn`](super::Nursery::spawn).
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'env,
@@ -39,7 +39,7 @@ impl<'env, E: 'env> LocalNursery<'env, E> {
         spawn_kept::<_, _, Plain, E>(self, future.owned().into_operation())
     }
 
-    /// As [`Nursery::try_spawn`].
+    /// As [`Nursery::try_spawn`](super::Nursery::try_spawn).
     pub fn try_spawn<F, T, X>(&self, future: F) -> JoinHandle<T>
     where
         F: Future<Output = Result<T, X>> + 'env,
@@ -50,7 +50,7 @@ impl<'env, E: 'env> LocalNursery<'env, E> {
         spawn_kept::<_, _, Trying, E>(self, future.owned().into_operation())
     }
 
-    /// As [`Nursery::spawn_background`].
+    /// As [`Nursery::spawn_background`](super::Nursery::spawn_background).
     pub fn spawn_background<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'env,
@@ -59,13 +59,13 @@ impl<'env, E: 'env> LocalNursery<'env, E> {
         spawn_kept::<_, _, Background, E>(self, future.owned().into_operation())
     }
 
-    /// As [`Nursery::defer`].
+    /// As [`Nursery::defer`](super::Nursery::defer).
     #[track_caller]
     pub fn defer(&self, f: impl FnOnce(Option<Aborted>) + 'env) {
         self.push(Box::pin(Now::new(f)));
     }
 
-    /// As [`Nursery::defer_async`].
+    /// As [`Nursery::defer_async`](super::Nursery::defer_async).
     #[track_caller]
     pub fn defer_async<F, Fut>(&self, f: F)
     where
@@ -75,7 +75,7 @@ impl<'env, E: 'env> LocalNursery<'env, E> {
         self.defer_async_within(CLEAN_UP, f);
     }
 
-    /// As [`Nursery::defer_async_within`].
+    /// As [`Nursery::defer_async_within`](super::Nursery::defer_async_within).
     #[track_caller]
     pub fn defer_async_within<F, Fut>(&self, bound: Duration, f: F)
     where
@@ -85,7 +85,7 @@ impl<'env, E: 'env> LocalNursery<'env, E> {
         self.push(Box::pin(Later::new(bound, f)));
     }
 
-    /// As [`Nursery::on_close`].
+    /// As [`Nursery::on_close`](super::Nursery::on_close).
     pub fn on_close(&self, f: impl FnOnce(&Report) + 'env) {
         self.shared.on_close(Box::new(f));
     }
@@ -95,12 +95,12 @@ impl<'env, E: 'env> LocalNursery<'env, E> {
         self.shared.defer(Deferred { step, at: Location::caller() });
     }
 
-    /// As [`Nursery::abort`].
+    /// As [`Nursery::abort`](super::Nursery::abort).
     pub fn abort(&self, reason: impl Into<AbortReason>) -> bool {
         self.abort_handle().abort(reason)
     }
 
-    /// As [`Nursery::abort_handle`].
+    /// As [`Nursery::abort_handle`](super::Nursery::abort_handle).
     #[must_use]
     pub fn abort_handle(&self) -> &AbortHandle {
         &self.core().abort
