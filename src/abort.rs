@@ -39,6 +39,7 @@ mod node;
 mod reason;
 mod wait;
 
+pub(crate) use aborted::Why;
 pub use aborted::{Aborted, Position};
 pub use guard::{AbortOnDrop, OnAbort};
 pub use handle::AbortHandle;

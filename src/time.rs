@@ -50,6 +50,8 @@ mod queue;
 mod sleep;
 #[cfg(feature = "std")]
 mod system;
+#[cfg(feature = "std")]
+mod task_id;
 mod test_clock;
 pub mod testing;
 mod timer;

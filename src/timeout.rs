@@ -85,7 +85,7 @@ pub use timed::{Timed, TimedState, Timekeeper};
 pub use warn::{Overdue, Warn, WarnRun};
 
 use crate::{
-    abort::{AbortReason, Aborted, Name, Position},
+    abort::{AbortReason, Aborted, Name, Position, Why},
     operation::{Operation, Repeat},
     owner::{Deadline, End, Lent, Link},
     time::{Alarm, Instant},
@@ -132,8 +132,9 @@ enum Stage {
     Waiting(Option<Alarm>),
     /// A deadline above comes first.
     Needless,
-    /// The end was decided on, but what runs below is still being ended.
-    Ending(Aborted),
+    /// The end was decided on, but what runs below is still being ended. Its position is that of the end: there is no
+    /// room for another one.
+    Ending(Why),
 }
 
 impl<O> Timeout<O> {
@@ -203,6 +204,14 @@ fn place(aborted: Aborted, deadline: &Deadline, position: Position, lent: &Lent<
 }
 
 impl Run {
+    /// Why it is being ended, if it is.
+    fn ending(&self, end: End) -> Option<Aborted> {
+        match &*self.stage {
+            Stage::Ending(why) => Some(Aborted::from_why(why.clone(), end.position())),
+            _ => None,
+        }
+    }
+
     /// Ready, with the reason, when time has run out.
     #[inline]
     fn poll_clock(&mut self, end: End, cx: &Context<'_>, lent: &Lent<'_>) -> Poll<AbortReason> {
@@ -279,16 +288,16 @@ impl<O: Operation> Timeout<O> {
     ) -> Poll<Aborted> {
         let (this, state) = (self.project(), state.project());
         let end = this.kind.of(*this.end);
-        let aborted = match &*state.run.stage {
-            Stage::Ending(aborted) => aborted.clone(),
-            _ => {
+        let aborted = match state.run.ending(end) {
+            Some(aborted) => aborted,
+            None => {
                 let reason = ready!(state.run.poll_clock(end, cx, lent));
                 let origin = this.op.name().or_else(|| lent.name()).cloned();
                 Aborted::of(reason, origin, end.position())
             }
         };
         state.run.leave_stage();
-        *state.run.stage = Stage::Ending(aborted.clone());
+        *state.run.stage = Stage::Ending(aborted.clone().into_why());
         let below = lent.with(Link::Deadline(&state.run.deadline, end));
         ready!(this.op.poll_abort(state.inner, cx, &below, &aborted));
         state.run.clear();
@@ -339,12 +348,10 @@ impl<O: Operation> Operation for Timeout<O> {
         aborted: &Aborted,
     ) -> Poll<()> {
         let (this, state) = (self.project(), state.project());
-        let below = lent.with(Link::Deadline(&state.run.deadline, this.kind.of(*this.end)));
-        let aborted = match &*state.run.stage {
-            Stage::Ending(own) => own,
-            _ => aborted,
-        };
-        ready!(this.op.poll_abort(state.inner, cx, &below, aborted));
+        let end = this.kind.of(*this.end);
+        let below = lent.with(Link::Deadline(&state.run.deadline, end));
+        let own = state.run.ending(end);
+        ready!(this.op.poll_abort(state.inner, cx, &below, own.as_ref().unwrap_or(aborted)));
         state.run.clear();
         Poll::Ready(())
     }

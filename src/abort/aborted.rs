@@ -48,6 +48,10 @@ pub struct Aborted {
     position: Position,
 }
 
+/// An [`Aborted`] but for its position, for those who know that.
+#[derive(Clone)]
+pub(crate) struct Why(Arc<Inner>);
+
 struct Inner {
     reason: AbortReason,
     origin: Option<Name>,
@@ -80,6 +84,14 @@ impl Aborted {
 
     pub(crate) fn of(reason: AbortReason, origin: Option<Name>, position: Position) -> Self {
         Self { inner: Arc::new(Inner { reason, origin, cause: None }), position }
+    }
+
+    pub(crate) fn into_why(self) -> Why {
+        Why(self.inner)
+    }
+
+    pub(crate) fn from_why(Why(inner): Why, position: Position) -> Self {
+        Self { inner, position }
     }
 
     /// With `cause`, to a new error only.
@@ -193,6 +205,12 @@ impl fmt::Debug for Aborted {
             .field("position", &self.position)
             .field("cause", &self.cause().map(Self::reason))
             .finish()
+    }
+}
+
+impl fmt::Debug for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.reason.fmt(f)
     }
 }
 

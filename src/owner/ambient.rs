@@ -10,8 +10,8 @@
 //! holds a pointer. This file alone has `unsafe` for it, in one place, and that is right because:
 //!
 //! 1. The pointer is set by [`publish`] alone, to what it borrows until it returns; before it returns, or
-//!    unwinds, it puts back what was there before. So, on each thread, what is there is either nothing or the
-//!    argument of the innermost `publish` that runs on it.
+//!    unwinds, it puts back what was there before. So, on each thread, what is there is either what nobody is
+//!    lent or the argument of the innermost `publish` that runs on it.
 //! 2. [`lent`] reads it on the same thread, and hands the reference to a closure that must take any lifetime,
 //!    so that it can't be kept. It runs within that `publish`, whose argument is borrowed all the while.
 //!
@@ -24,23 +24,38 @@ use super::Lent;
 
 #[cfg(feature = "std")]
 mod published {
-    use core::{cell::Cell, ptr::NonNull};
+    use core::{cell::Cell, ptr};
 
     use super::Lent;
 
-    type Published = Cell<Option<NonNull<Lent<'static>>>>;
+    pub(super) type Pointer = *const Lent<'static>;
+
+    const NOBODY: Pointer = ptr::from_ref(Lent::ROOT);
 
     #[cfg(not(any(tenure_loom, tenure_shuttle)))]
-    std::thread_local! { pub(super) static CURRENT: Published = const { Cell::new(None) } }
+    std::thread_local! { static CURRENT: Cell<Pointer> = const { Cell::new(NOBODY) } }
     #[cfg(tenure_loom)]
-    loom::thread_local! { pub(super) static CURRENT: Published = Cell::new(None) }
+    loom::thread_local! { static CURRENT: Cell<Pointer> = Cell::new(NOBODY) }
     #[cfg(tenure_shuttle)]
-    shuttle::thread_local! { pub(super) static CURRENT: Published = Cell::new(None) }
+    shuttle::thread_local! { static CURRENT: Cell<Pointer> = Cell::new(NOBODY) }
 
-    /// Puts back what was there before.
-    pub(super) struct Before(pub(super) Option<NonNull<Lent<'static>>>);
+    #[inline]
+    pub(super) fn get() -> Pointer {
+        CURRENT.with(Cell::get)
+    }
 
-    impl Drop for Before {
+    /// Puts back what was there before, when it is dropped.
+    pub(super) struct Published(Pointer);
+
+    impl Published {
+        #[inline]
+        pub(super) fn new(lent: &Lent<'_>) -> Self {
+            let lent = ptr::from_ref(lent).cast();
+            Self(CURRENT.with(|current| current.replace(lent)))
+        }
+    }
+
+    impl Drop for Published {
         #[inline]
         fn drop(&mut self) {
             CURRENT.with(|current| current.set(self.0));
@@ -52,11 +67,7 @@ mod published {
 #[inline]
 pub(crate) fn publish<R>(lent: &Lent<'_>, f: impl FnOnce() -> R) -> R {
     #[cfg(feature = "std")]
-    let _before = {
-        use published::{Before, CURRENT};
-        let lent = core::ptr::NonNull::from(lent).cast();
-        Before(CURRENT.with(|current| current.replace(Some(lent))))
-    };
+    let _published = published::Published::new(lent);
     #[cfg(not(feature = "std"))]
     let _ = lent;
     f()
@@ -66,10 +77,11 @@ pub(crate) fn publish<R>(lent: &Lent<'_>, f: impl FnOnce() -> R) -> R {
 #[inline]
 pub(crate) fn lent<R>(f: impl for<'a> FnOnce(&'a Lent<'a>) -> R) -> R {
     #[cfg(feature = "std")]
-    if let Some(lent) = published::CURRENT.with(core::cell::Cell::get) {
-        // SAFETY: it points to the argument of a `publish` that runs on this thread, and so is borrowed until
-        // that returns, by 1; `f` returns before that, and keeps no reference, by 2.
-        return f(unsafe { lent.as_ref() });
-    }
-    f(Lent::ROOT)
+    // SAFETY: it points to what nobody is lent, which is there for good, or to the argument of a `publish` that runs
+    // on this thread, and so is borrowed until that returns, by 1; `f` returns before that, and keeps no reference,
+    // by 2.
+    let lent = unsafe { &*published::get() };
+    #[cfg(not(feature = "std"))]
+    let lent = Lent::ROOT;
+    f(lent)
 }

@@ -4,6 +4,7 @@ use core::{
     cell::OnceCell,
     fmt,
     future::Future,
+    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
@@ -19,9 +20,9 @@ use crate::{
 /// somebody has asked for it.
 ///
 /// With `std`, what runs in the future finds its owner by `Owner::current()`.
-#[derive(Default)]
 pub struct LeafState {
-    node: OnceCell<Arc<Node>>,
+    /// Mostly there is none: whether there is one to drop is looked at in place, and the drop stands apart.
+    node: ManuallyDrop<OnceCell<Arc<Node>>>,
 }
 
 /// Aborted when the run ends.
@@ -38,6 +39,13 @@ struct State {
     ending: Option<Aborted>,
     /// Whom the last of them wakes.
     task: Option<Waker>,
+}
+
+impl Default for LeafState {
+    #[inline]
+    fn default() -> Self {
+        Self { node: ManuallyDrop::new(OnceCell::new()) }
+    }
 }
 
 impl LeafState {
@@ -84,6 +92,7 @@ impl LeafState {
     }
 
     #[cold]
+    #[inline(never)]
     fn end(&mut self) {
         if let Some(node) = self.node.take() {
             if node.abort.is_watched() {

@@ -1,16 +1,17 @@
 //! The alarm of one who waits: set when it is first needed, moved from task to task along with the future,
 //! and cancelled with it.
 
-#[cfg(feature = "std")]
-use core::ptr;
 use core::{
     fmt,
     task::{Context, Poll, Waker},
 };
 
-#[cfg(feature = "std")]
-use super::system::{Armed, SystemTimer};
 use super::{AlarmId, Instant, TimerHandle};
+#[cfg(feature = "std")]
+use super::{
+    system::{Armed, SystemTimer},
+    task_id::TaskId,
+};
 
 /// An alarm that was set. Whoever keeps it also keeps the point in time that it was set for, and
 /// [cancels](Alarm::cancel) it.
@@ -24,7 +25,9 @@ pub(crate) enum Alarm {
         /// How often it was asked since the clock was read.
         asked: u8,
         number: u32,
-        task: TaskId,
+        /// Of whom it wakes: its two parts, so that they lie beside the others.
+        data: usize,
+        vtable: u8,
     },
     OnTimer(OnTimer),
 }
@@ -39,14 +42,6 @@ pub(crate) struct Set {
     timer: TimerHandle,
     id: AlarmId,
     task: Waker,
-}
-
-/// Tells a waker from others for as long as it, or one of its clones, is kept somewhere.
-#[cfg(feature = "std")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TaskId {
-    data: usize,
-    vtable: usize,
 }
 
 /// The clock is read when an alarm was asked so often, if it has not rung by then: where the thread of
@@ -65,7 +60,8 @@ impl Alarm {
             // Of the clone, which is the one that is kept: it may be told from what it was cloned from.
             let task = TaskId::of(&waker);
             if let Ok(Armed { shard, number }) = SystemTimer::get().arm(at, waker) {
-                *this = Some(Self::OnWheel { shard, asked: 0, number, task });
+                let TaskId { data, vtable } = task;
+                *this = Some(Self::OnWheel { shard, asked: 0, number, data, vtable });
             }
             return;
         }
@@ -83,11 +79,11 @@ impl Alarm {
     #[inline]
     pub(crate) fn poll(this: &mut Option<Self>, at: Instant, cx: &Context<'_>) -> Poll<()> {
         #[cfg(feature = "std")]
-        if let Some(Self::OnWheel { asked, task, .. }) = this {
+        if let Some(Self::OnWheel { asked, data, vtable, .. }) = this {
             // One that has not rung has its waker still: what looks like it is it.
             if *asked < ASKED_MOST
                 && !SystemTimer::get().has_reached(at)
-                && *task == TaskId::of(cx.waker())
+                && (TaskId { data: *data, vtable: *vtable }).is_of(cx.waker())
             {
                 *asked += 1;
                 return Poll::Pending;
@@ -114,9 +110,9 @@ impl Alarm {
     fn wakes(&mut self, waker: &Waker) -> bool {
         match self {
             #[cfg(feature = "std")]
-            Self::OnWheel { asked, task, .. } => {
+            Self::OnWheel { asked, data, vtable, .. } => {
                 *asked = 0;
-                *task == TaskId::of(waker)
+                (TaskId { data: *data, vtable: *vtable }).is_of(waker)
             }
             Self::OnTimer(set) => set.task.will_wake(waker),
         }
@@ -141,13 +137,6 @@ impl Alarm {
             }
             Some(Self::OnTimer(set)) => set.timer.timer().cancel(at, set.id),
         }
-    }
-}
-
-#[cfg(feature = "std")]
-impl TaskId {
-    fn of(waker: &Waker) -> Self {
-        Self { data: waker.data().addr(), vtable: ptr::from_ref(waker.vtable()).addr() }
     }
 }
 
