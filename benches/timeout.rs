@@ -38,19 +38,23 @@ const ASYNC_IO: &str = AsyncIo::NAME;
 const FUTURES_TIME: &str = FuturesTime::NAME;
 const FUTURES_TIMER: &str = FuturesTimer::NAME;
 
+/// Nanoseconds that the goals give to it that plain code finds its owner, beyond what they give to the rest.
+const AMBIENT: f64 = 3.0;
+
 /// What ours is to take at most, over what the peer took that was the fastest when this goal was set. No
 /// matter on what machine: both were on the same. Where ours is to be no slower than a peer, whatever that
 /// takes, it is 1 over 1; twice as fast, 1 over 2.
 const BARS: &[Bar] = &[
     Bar::new("a timeout that is waited for, bytes", 90.0, TOKIO, 120.0),
-    Bar::new("ready, ns", 2.0, ASYNC_IO, 1.5),
-    Bar::new("ready, ns", 2.0, FUTURES_TIME, 23.0).among("of those that read the clock", EAGER),
-    Bar::new("pending once, ns", 45.0, TOKIO, 74.0),
-    Bar::new("pending once, 10k live, ns", 65.0, TOKIO, 97.0),
-    Bar::new("pending once, 100k live, ns", 65.0, TOKIO, 97.0),
+    Bar::new("ready, ns", 2.0 + AMBIENT, ASYNC_IO, 1.5),
+    Bar::new("ready, ns", 2.0 + AMBIENT, FUTURES_TIME, 23.0)
+        .among("of those that read the clock", EAGER),
+    Bar::new("pending once, ns", 45.0 + AMBIENT, TOKIO, 74.0),
+    Bar::new("pending once, 10k live, ns", 65.0 + AMBIENT, TOKIO, 97.0),
+    Bar::new("pending once, 100k live, ns", 65.0 + AMBIENT, TOKIO, 97.0),
     Bar::itself("pending once, 100k live, allocations", 0.0),
-    Bar::new("polled again, ns", 5.0, FUTURES_TIMER, 8.7),
-    Bar::new("pending once, on two threads, ns", 60.0, ASYNC_IO, 250.0),
+    Bar::new("polled again, ns", 5.0 + AMBIENT, FUTURES_TIMER, 8.7),
+    Bar::new("pending once, on two threads, ns", 60.0 + AMBIENT, ASYNC_IO, 250.0),
     Bar::new("50k a second, all threads, us each", 1.0, FUTURES_TIMER, 100.0)
         .among("against futures-timer", &[FUTURES_TIMER]),
     Bar::itself("50k a second, wakes per 1,000", 1.0),
