@@ -16,7 +16,7 @@ pub(crate) use member::{Member, Outcome, Stage};
 use queue::Queue;
 pub(crate) use queue::Seat;
 pub(crate) use tally::{Count, Failure, FailureKind, Failures, Tally};
-pub(crate) use tasks::{Deferral, Settings, Tasks};
+pub(crate) use tasks::{Deferral, Settings, Tasks, ToClose};
 
 use super::value::Values;
 use crate::{

@@ -37,11 +37,9 @@ impl Holding {
 
     /// To be called when it is pending: from now on it holds, and is woken when it is to end.
     pub(crate) fn keep(&mut self, cx: &mut Context<'_>, lent: &Lent<'_>) {
-        let before = self.hold.as_ref().map(|hold| hold.handle().clone());
-        self.hold = lent.hold(self.hold.take());
-        let now = self.hold.as_ref().map(|hold| hold.handle());
-        if now != before.as_ref() {
-            self.waiting = now.map(|handle| handle.aborted());
+        if !lent.is_held_by(self.hold.as_ref()) {
+            self.hold = lent.hold();
+            self.waiting = self.hold.as_ref().map(|hold| hold.handle().aborted());
         }
         if let Some(waiting) = &mut self.waiting {
             if Pin::new(waiting).poll(cx).is_ready() {

@@ -178,11 +178,17 @@ impl<'a> Lent<'a> {
         None
     }
 
-    /// Keeps the user's own future that this runs in from being dropped at once when it is to end; `kept` is what
-    /// was kept the last time.
-    pub(super) fn hold(&self, kept: Option<Hold>) -> Option<Hold> {
-        let (leaf, above) = self.leaf()?;
-        kept.filter(|hold| hold.is_of(leaf)).or_else(|| Some(leaf.hold(above)))
+    /// Whether `hold`, or where there is none, nothing, keeps the user's own future that this runs in from being dropped.
+    pub(super) fn is_held_by(&self, hold: Option<&Hold>) -> bool {
+        match (self.leaf(), hold) {
+            (Some((leaf, _)), Some(hold)) => hold.is_of(leaf),
+            (leaf, hold) => leaf.is_none() && hold.is_none(),
+        }
+    }
+
+    /// Keeps the user's own future that this runs in, if it does, from being dropped at once when it is to end.
+    pub(super) fn hold(&self) -> Option<Hold> {
+        self.leaf().map(|(leaf, above)| leaf.hold(above))
     }
 
     /// The owner of the user's own future that is the nearest, if there is one.

@@ -15,7 +15,7 @@ use super::{Report, Scope, StillOpen};
 use crate::{
     owner::{
         Lent,
-        core::{Core, Deferral, Tasks},
+        core::{Core, Deferral, Tasks, ToClose},
     },
     sync::Arc,
     time::Sleep,
@@ -73,13 +73,16 @@ impl Closing {
         while let Some(turn) = self.turns.last_mut() {
             let Some(tasks) = turn.core.tasks() else { break };
             if let Stage::Waiting(place) = &mut turn.stage {
-                if let Some(child) = tasks.last_child() {
-                    self.turns.push(Turn::new(child));
-                    continue;
+                let next = || tasks.next_to_close(&turn.core);
+                match ready!(tasks.changed.poll_until(place, cx, next)) {
+                    ToClose::Child(child) => {
+                        // It may have come since the others were told.
+                        Tasks::begin_close(&child);
+                        self.turns.push(Turn::new(child));
+                        continue;
+                    }
+                    ToClose::Itself(begun) => turn.stage = Stage::CleaningUp(begun),
                 }
-                let core = &turn.core;
-                let begun = ready!(tasks.changed.poll_until(place, cx, || tasks.take_turn(core)));
-                turn.stage = Stage::CleaningUp(begun);
             }
             if let Stage::CleaningUp(begun) = &mut turn.stage {
                 let next = || tasks.next_step();

@@ -92,6 +92,13 @@ struct CleanUp {
     on_close: Vec<OnClose>,
 }
 
+/// See [`Tasks::next_to_close`].
+pub(crate) enum ToClose {
+    Child(Arc<Core>),
+    /// With the step that has begun, if any.
+    Itself(Option<Deferral>),
+}
+
 /// The scopes around it.
 #[derive(Default)]
 struct Kin {
@@ -144,9 +151,10 @@ impl Tasks {
                     kin.came
                 });
                 tasks.kin.with(|kin| kin.parent = Some(Parent { member, number }));
-                // The parent may have begun to close meanwhile, and not have found it.
+                // The parent may have begun to close meanwhile, and not have found it: whoever closes it looks again.
                 if parent.is_closing() {
                     core.begin_close();
+                    above.changed.notify();
                 }
             }
         }
@@ -226,7 +234,7 @@ impl Tasks {
     }
 
     /// The child that came last, of those that have not closed.
-    pub(crate) fn last_child(&self) -> Option<Arc<Core>> {
+    fn last_child(&self) -> Option<Arc<Core>> {
         self.kin.with(|kin| kin.children.values().rev().find_map(Weak::upgrade))
     }
 
@@ -243,9 +251,18 @@ impl Tasks {
         all
     }
 
+    /// What is to be done next by one who closes the scope: a scope in it is to be closed first, and then it is to be
+    /// cleaned up, once it is drained and nobody else is at that.
+    pub(crate) fn next_to_close(&self, core: &Core) -> Option<ToClose> {
+        match self.last_child() {
+            Some(child) => Some(ToClose::Child(child)),
+            None => self.take_turn(core).map(ToClose::Itself),
+        }
+    }
+
     /// Lets one who closes the scope do the clean-up, once it is drained and nobody else is at it:
     /// with the step that has begun, if any.
-    pub(crate) fn take_turn(&self, core: &Core) -> Option<Option<Deferral>> {
+    fn take_turn(&self, core: &Core) -> Option<Option<Deferral>> {
         if core.members() > 0 {
             return None;
         }
@@ -280,14 +297,20 @@ impl Tasks {
     pub(crate) fn finish(core: &Arc<Core>, panics: &mut Panics) -> Option<Member> {
         let tasks = core.tasks()?;
         let now = core.own_timer().map(TimerHandle::now);
-        let on_close = tasks.clean_up.with(|clean_up| {
-            clean_up.closed = true;
-            let took = clean_up.since.zip(now).map(|(since, now)| now - since);
-            clean_up.took = clean_up.took.or(took);
-            mem::take(&mut clean_up.on_close)
-        });
-        panics.run_each(on_close, |f| f(core));
-        tasks.clean_up.with(|clean_up| clean_up.taken = false);
+        loop {
+            let on_close = tasks.clean_up.with(|clean_up| {
+                let took = clean_up.since.zip(now).map(|(since, now)| now - since);
+                clean_up.took = clean_up.took.or(took);
+                // Nobody comes to it any more when all have been told.
+                clean_up.closed |= clean_up.on_close.is_empty();
+                clean_up.taken &= !clean_up.closed;
+                mem::take(&mut clean_up.on_close)
+            });
+            if on_close.is_empty() {
+                break;
+            }
+            panics.run_each(on_close, |f| f(core));
+        }
         panics.run(|| tasks.changed.notify());
         panics.run(|| tasks.disarm(core));
         let Parent { member, number } = tasks.kin.with(|kin| kin.parent.take())?;

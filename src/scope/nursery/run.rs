@@ -514,14 +514,17 @@ impl<Fut: Future, F: Family> Nursed<Fut, F> {
     /// `begin`, the compiler would find whoever awaits this to be no longer `Send`.
     pub(super) fn new(begin: impl FnOnce(F::Nursery) -> Fut) -> Self {
         let run = Run::new();
-        let body = begin(F::nursery(run.shared.clone()));
-        Self {
-            body: Some(body),
+        let nursery = F::nursery(run.shared.clone());
+        let mut new = Self {
+            body: None,
             leaf: LeafState::default(),
             output: None,
             run: Some(run),
             holding: Holding::default(),
-        }
+        };
+        // Where it panics, what it has spawned is dropped along.
+        new.body = Some(begin(nursery));
+        new
     }
 }
 
