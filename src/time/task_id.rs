@@ -14,31 +14,38 @@ pub(super) struct TaskId {
 
 /// Those that were seen so far, and then zeros. One that is there stays there.
 ///
-/// Relaxed throughout: only the addresses themselves are looked at.
-static VTABLES: [AtomicUsize; MANY as usize] = [const { AtomicUsize::new(0) }; MANY as usize];
+/// Relaxed throughout: only the addresses themselves are looked at. On cache lines of their own: what lies beside them
+/// may be written all the time.
+#[repr(align(128))]
+struct Vtables([AtomicUsize; MANY as usize]);
+
+static VTABLES: Vtables = Vtables([const { AtomicUsize::new(0) }; MANY as usize]);
 
 const MANY: u8 = 64;
 
 impl TaskId {
     #[inline]
     pub(super) fn of(waker: &Waker) -> Self {
-        let vtable = address(waker);
-        let data = waker.data().addr();
-        match VTABLES[0].load(Ordering::Relaxed) == vtable {
-            true => Self { data, vtable: 0 },
-            false => Self { data, vtable: Self::number_of(vtable) },
+        let (data, vtable) = (waker.data().addr(), address(waker));
+        // Looked for without writing: all threads share them.
+        for (number, seen) in (0..).zip(&VTABLES.0) {
+            match seen.load(Ordering::Relaxed) {
+                0 => break,
+                seen if seen == vtable => return Self { data, vtable: number },
+                _ => {}
+            }
         }
+        Self { data, vtable: Self::enlist(vtable) }
     }
 
-    /// The place of a vtable, found or taken. Where there is none left, that of no vtable.
-    #[inline(never)]
-    fn number_of(vtable: usize) -> u8 {
-        for (number, place) in (0..).zip(&VTABLES) {
-            let found = place
-                .compare_exchange(0, vtable, Ordering::Relaxed, Ordering::Relaxed)
-                .unwrap_or_else(|found| found);
-            if found == 0 || found == vtable {
-                return number;
+    /// The place of a vtable, which it takes if it has none. Where there is none left, that of no vtable.
+    #[cold]
+    fn enlist(vtable: usize) -> u8 {
+        for (number, place) in (0..).zip(&VTABLES.0) {
+            match place.compare_exchange(0, vtable, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return number,
+                Err(seen) if seen == vtable => return number,
+                Err(_) => {}
             }
         }
         MANY
@@ -47,7 +54,7 @@ impl TaskId {
     /// Whether it is that of `waker`; not, where it can't be told.
     #[inline]
     pub(super) fn is_of(self, waker: &Waker) -> bool {
-        let seen = VTABLES.get(usize::from(self.vtable));
+        let seen = VTABLES.0.get(usize::from(self.vtable));
         self.data == waker.data().addr()
             && seen.is_some_and(|seen| seen.load(Ordering::Relaxed) == address(waker))
     }
