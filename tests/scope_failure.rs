@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_lite::future::yield_now;
-use support::{ByHand, Count, Drops, Log, MILLISECOND};
+use support::{ByHand, Count, Drops, Log, MILLISECOND, on_wake};
 use tenure::{
     Aborted, Backoff, Limit, OwnedFuture, Scope,
     abort::{AbortReason, Position},
@@ -245,4 +245,25 @@ fn being_rejected_by_its_own_limit_is_a_failure() {
     assert_eq!(ByHand::new(rejected).ready().unwrap_err().position(), Position::Below);
     let error = "rejected by a limit: it has no permits (in `pair`)";
     assert_eq!(scope.abort_handle().reason(), Some(sibling_failed(None, error)));
+}
+
+/// On another thread one that waited for the permit began, when the scope was not aborted yet.
+#[test]
+fn a_permit_of_the_scope_comes_free_when_the_failure_is_known() {
+    let limit = Limit::new(1);
+    let scope = Scope::builder("scope").limit(&limit).build();
+    let failing = async {
+        yield_now().await;
+        Err::<(), _>("down")
+    };
+    let mut failing = ByHand::polled(failing.try_in_scope(&scope));
+    let mut waits = ByHand::new(async { unreachable!("it was started") }.in_scope(&scope));
+    let seen = Log::default();
+    let (noted, asks) = (seen.clone(), scope.clone());
+    let waker = on_wake(move || noted.note((asks.is_aborted(), limit.active())));
+    assert!(waits.poll_with(&waker).is_pending());
+    assert_eq!(failing.ready().unwrap(), Err("down"));
+    assert_eq!(seen.all(), [(true, 1), (true, 0)], "by the abort, then by the permit");
+    let aborted: Aborted = waits.ready().map(|(): ()| ()).unwrap_err();
+    assert_eq!(aborted.reason(), &sibling_failed(None, "down"));
 }

@@ -53,14 +53,12 @@ impl<O: Operation> TryInScope<O> {
     }
 }
 
-impl<O: Operation> Operation for InScope<O> {
-    type Output = O::Output;
-    type State = WithAbortState<O::State>;
-
+impl<O: Operation> InScope<O> {
+    /// As `poll`, but it keeps its permit of the scope's limit: to be given back when the scope knows how it has ended.
     #[inline]
-    fn poll(
+    fn poll_within(
         self: Pin<&mut Self>,
-        state: Pin<&mut Self::State>,
+        state: Pin<&mut WithAbortState<O::State>>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
@@ -88,6 +86,32 @@ impl<O: Operation> Operation for InScope<O> {
                 resume(panic)
             }
         }
+    }
+
+    #[inline]
+    fn give_permit_back(self: Pin<&mut Self>) {
+        if let Some(gate) = self.project().gate {
+            gate.leave();
+        }
+    }
+}
+
+impl<O: Operation> Operation for InScope<O> {
+    type Output = O::Output;
+    type State = WithAbortState<O::State>;
+
+    #[inline]
+    fn poll(
+        mut self: Pin<&mut Self>,
+        state: Pin<&mut Self::State>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Result<O::Output, Aborted>> {
+        let polled = self.as_mut().poll_within(state, cx, lent);
+        if polled.is_ready() {
+            self.give_permit_back();
+        }
+        polled
     }
 
     fn poll_abort(
@@ -155,11 +179,7 @@ impl<O: Operation> Operation for Entering<'_, O> {
             }
         }
         this.began = true;
-        let outcome = ready!(this.op.as_mut().poll(state, cx, lent));
-        if let Some(gate) = &mut this.gate {
-            gate.leave();
-        }
-        Poll::Ready(outcome)
+        this.op.as_mut().poll(state, cx, lent)
     }
 
     fn poll_abort(
@@ -169,12 +189,7 @@ impl<O: Operation> Operation for Entering<'_, O> {
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) -> Poll<()> {
-        let this = &mut *self;
-        ready!(this.op.as_mut().poll_abort(state, cx, lent, aborted));
-        if let Some(gate) = &mut this.gate {
-            gate.leave();
-        }
-        Poll::Ready(())
+        self.op.as_mut().poll_abort(state, cx, lent, aborted)
     }
 }
 
@@ -213,7 +228,7 @@ where
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
         let mut inner = self.project().inner;
-        let outcome = ready!(inner.as_mut().poll(state, cx, lent));
+        let outcome = ready!(inner.as_mut().poll_within(state, cx, lent));
         let error: Option<&dyn fmt::Display> = match &outcome {
             Ok(Err(error)) => Some(error),
             Err(aborted) if aborted.position() == Position::Below => Some(aborted),
@@ -221,10 +236,12 @@ where
         };
         if let Some(error) = error {
             let name = inner.name().or_else(|| lent.own_name()).cloned();
-            let inner = inner.project();
+            let inner = inner.as_mut().project();
             inner.member.reach(Stage::Ended(Outcome::Failed));
             inner.member.core.abort_for_failure(name, error);
         }
+        // Not before: whoever waits for it would begin, on another thread, in a scope that is about to end.
+        inner.give_permit_back();
         Poll::Ready(outcome)
     }
 
