@@ -10,13 +10,13 @@ use std::{
     future::{Future, pending},
     hint::black_box,
     process::ExitCode,
-    task::Context,
+    task::{Context, Waker},
     time::Duration,
 };
 
 use runs::{
-    EachChain, Fan, Tenure, answer, counting_waker, for_each_chain, late_answer, live, owning,
-    pending_once, ready_at_once, waiting,
+    EachChain, Fan, Scopes, Sibling, Tenure, Yielding, answer, at_rest, counting_waker, driven,
+    for_each_chain, late_answer, live, owning, pending_once, ready_at_once, waiting,
 };
 use tenure::{AbortHandle, OwnedFuture};
 
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     lattice(&mut paths);
     aborts(&mut paths);
     timeouts(&mut paths);
+    nurseries(&mut paths);
     for_each_chain(&mut paths);
     match std::env::args().skip(1).find(|argument| argument != "--bench") {
         None => paths.print(),
@@ -95,6 +96,33 @@ fn timeouts(paths: &mut Paths) {
         "timeout + timeout, pending once",
         pending_once(|| late_answer().with_timeout(DAY).with_timeout(2 * DAY)),
     );
+}
+
+/// For each child; the nursery is made and dropped among it.
+fn nurseries(paths: &mut Paths) {
+    const READY: u64 = 1;
+    const LATE: u64 = 2;
+    paths.add("nursery: 1,000 ready", || nursery_of(RUNS, Tenure::join::<Yielding<READY>>));
+    paths.add("nursery: 1,000 yield once", || nursery_of(RUNS, Tenure::join::<Yielding<LATE>>));
+    paths.add("nursery: 1,000 awaited", || nursery_of(RUNS, Tenure::sum::<Yielding<READY>>));
+    paths.add("nursery: one child", || nursery_of(1, Tenure::join::<Yielding<READY>>));
+    paths.add("nursery aborted with 1,000", || {
+        Sibling::expect(RUNS);
+        let handle = AbortHandle::new();
+        let mut nursery = at_rest(Tenure::join::<Sibling>(RUNS).with_abort(&handle));
+        counted(|| {
+            handle.abort("all");
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(nursery.as_mut().poll(&mut cx).is_ready());
+        });
+        RUNS
+    });
+}
+
+fn nursery_of<F: Future>(n: usize, nursery: impl Fn(usize) -> F) -> usize {
+    drop(driven(nursery(n)));
+    counted(|| drop(driven(nursery(n))));
+    n
 }
 
 /// What callgrind counts: it knows it by this name.

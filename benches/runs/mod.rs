@@ -4,16 +4,23 @@
 #![allow(unused_imports, reason = "no bench needs all of it")]
 
 mod chains;
+mod children;
 mod fan;
 mod in_flight;
 mod late;
+mod scopes;
 mod stop;
 mod timeouts;
 
 pub(crate) use chains::{EachChain, for_each_chain};
+pub(crate) use children::{Answer, Child, Failed, Sibling, Yielding, at_rest, driven};
 pub(crate) use fan::Fan;
 pub(crate) use in_flight::InFlight;
 pub(crate) use late::Late;
+pub(crate) use scopes::{
+    Bare, Bounded, Buffered, Join, JoinSet, Moro, Scopes, Tracker, Unordered, UnorderedBoxed, run,
+    run_until_all_wait,
+};
 pub(crate) use stop::{Stop, run_until_stopped, until_stopped};
 pub(crate) use timeouts::{
     AsyncIo, AsyncStd, FuturesTime, FuturesTimer, SmolTimeout, Tenure, Timeouts, Tokio, live,
