@@ -201,9 +201,7 @@ impl<O: Operation> Operation for Grace<O> {
             if let Stage::Given(sleep) = &mut run.stage {
                 ready!(Pin::new(sleep).poll(cx));
             }
-            if let Some(scope) = lent.scope() {
-                scope.note_overrun(this.op.name().or_else(|| lent.own_name()).cloned());
-            }
+            lent.note_overrun(this.op.name());
             run.stage = Stage::Ending;
         }
         let below = lent.with(run.link(*this.manner));

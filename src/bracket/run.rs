@@ -197,7 +197,7 @@ where
             Poll::Pending if run.aborted.is_none() => return Poll::Pending,
             Poll::Pending => {
                 ready!(run.poll_bound(this.bounds.acquire, cx, lent));
-                note_overrun(lent);
+                lent.note_overrun(None);
                 (None, drop_part(this.acquire, this.leaf))
             }
         };
@@ -256,7 +256,7 @@ where
             return Poll::Ready(());
         }
         ready!(run.poll_bound(this.bounds.release, cx, lent));
-        note_overrun(lent);
+        lent.note_overrun(None);
         run.enter(Stage::Done);
         Poll::Ready(())
     }
@@ -269,7 +269,7 @@ where
             Poll::Ready((_, panic)) => panic,
             Poll::Pending => {
                 ready!(run.poll_bound(this.bounds.release, cx, lent));
-                note_overrun(lent);
+                lent.note_overrun(None);
                 drop_part(this.releasing, this.leaf)
             }
         };
@@ -278,12 +278,6 @@ where
         }
         run.enter(Stage::Done);
         Poll::Ready(())
-    }
-}
-
-fn note_overrun(lent: &Lent<'_>) {
-    if let Some(scope) = lent.scope() {
-        scope.note_overrun(lent.own_name().cloned());
     }
 }
 

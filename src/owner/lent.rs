@@ -158,12 +158,19 @@ impl<'a> Lent<'a> {
         })
     }
 
-    /// The nearest scope above that this belongs to.
-    pub(crate) fn scope(&self) -> Option<&'a Core> {
-        self.links().find_map(|link| match link {
+    /// The scopes above that this belongs to, the nearest first.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = &'a Core> {
+        let ends = |link: &&Link<'a>| !matches!(link, Link::CleanUp(_));
+        self.links().take_while(ends).filter_map(|link| match link {
             Link::Member(scope) | Link::Child(scope) => Some(*scope),
             _ => None,
         })
+    }
+
+    /// Notes, in all scopes that this belongs to, that it has overrun the time it had to end.
+    pub(crate) fn note_overrun(&self, name: Option<&Name>) {
+        let who = name.or_else(|| self.own_name());
+        self.scopes().for_each(|scope| scope.note_overrun(who));
     }
 
     /// The user's own future that this runs in, if nobody between the two is told of its end.

@@ -58,7 +58,7 @@ pub struct Members {
     pub dropped: usize,
     /// They were ended, or dropped, before their first poll.
     pub never_started: usize,
-    /// Of those that were aborted: they were still at it when their grace was over.
+    /// Of those that were aborted, here or in a scope below: they were still at it when their grace was over.
     pub overran: usize,
 }
 

@@ -138,7 +138,7 @@ impl Tasks {
     pub(super) fn begin(core: &Arc<Core>, parent: Option<Arc<Core>>, rings: bool) {
         let Some(tasks) = core.tasks() else { return };
         if let Some(parent) = parent {
-            let member = Member::new(&parent, None);
+            let member = Member::of_scope(&parent);
             if let Some(refused) = member.refusal() {
                 // It begins closed.
                 core.abort.pass_on(refused);
@@ -394,10 +394,20 @@ impl Alarm {
 impl_wake!(Alarm, Alarm::ring);
 
 impl Core {
-    /// A member has overrun its grace.
-    pub(crate) fn note_overrun(&self, who: Option<Name>) {
+    /// A member has overrun its grace: that is told here, and in all scopes above.
+    pub(crate) fn note_overrun(&self, who: Option<&Name>) {
+        let mut above = self.note_own_overrun(who);
+        while let Some(core) = above {
+            above = core.note_own_overrun(who);
+        }
+    }
+
+    /// Gives out the scope above.
+    fn note_own_overrun(&self, who: Option<&Name>) -> Option<Arc<Self>> {
         self.tally.add(Count::Overran);
-        let kind = FailureKind::Overran;
+        let (kind, who) = (FailureKind::Overran, who.cloned());
         self.tally.note(Failure { kind, who, deferred_at: None, what: String::new() });
+        let kin = &self.tasks()?.kin;
+        kin.with(|kin| kin.parent.as_ref().map(|parent| parent.member.core.clone()))
     }
 }
