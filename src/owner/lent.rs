@@ -132,20 +132,23 @@ impl<'a> Lent<'a> {
 
     /// The values that are given above.
     pub(super) fn values(&self) -> Values {
-        let mut own = Vec::new();
-        let mut inherited = None;
+        // The uppermost list is shared, what is below it is put before it.
+        let (mut below, mut uppermost) = (Vec::new(), None::<&Values>);
         for link in self.links() {
             match link {
-                Link::Value(value) => own.push(*value),
+                Link::Value(value) => {
+                    below.extend(uppermost.take().into_iter().flat_map(Values::iter));
+                    below.push(*value);
+                }
                 Link::Member(scope) | Link::CleanUp(scope) if !scope.values.is_empty() => {
-                    inherited = Some(&scope.values);
-                    break;
+                    let passed = uppermost.replace(&scope.values);
+                    below.extend(passed.into_iter().flat_map(Values::iter));
                 }
                 _ => {}
             }
         }
-        let inherited = inherited.cloned().unwrap_or_default();
-        own.into_iter().rev().fold(inherited, |values, value| values.with(value.clone()))
+        let shared = uppermost.cloned().unwrap_or_default();
+        below.into_iter().rev().fold(shared, |values, value| values.with(value.clone()))
     }
 
     /// The nearest value that `find` finds.

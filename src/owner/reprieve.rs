@@ -48,4 +48,15 @@ impl Reprieve {
     pub(super) fn node(&self, make: impl FnOnce() -> AbortHandle) -> &AbortHandle {
         self.node.get_or_init(make)
     }
+
+    /// As `node`, where those below are told of their end: also those who have not asked before.
+    pub(super) fn told_node(&self, make: impl FnOnce() -> AbortHandle) -> &AbortHandle {
+        self.node(|| {
+            let node = make();
+            if let Some(aborted) = &self.aborted {
+                node.pass_on(aborted.clone());
+            }
+            node
+        })
+    }
 }

@@ -48,7 +48,7 @@ impl Lent<'_> {
                 Link::Member(scope) => (Some(&scope.abort), false),
                 Link::Child(nursery) => (Some(&nursery.abort), true),
                 Link::Leaf(leaf) => (leaf.handle(), leaf.handle().is_some()),
-                Link::Grace(grace) => (Some(grace.node(|| lent.child_of_up())), true),
+                Link::Grace(grace) => (Some(grace.told_node(|| lent.child_of_up())), true),
                 Link::Shield(shield) => (Some(shield.node(AbortHandle::new)), true),
                 Link::CleanUp(_) => (None, true),
                 _ => (None, false),

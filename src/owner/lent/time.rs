@@ -57,7 +57,8 @@ impl<'a> Lent<'a> {
     }
 
     /// The earliest deadline above in the same chain, where the caller may have just asked the clock. What is above
-    /// the user's own future rings for that, but perhaps nobody polls what is in it: it may block the thread.
+    /// the user's own future rings for that, but perhaps nobody polls what is in it: it may block the thread. Nor does
+    /// a nursery poll its children when what is above it has moved.
     #[inline]
     pub(crate) fn deadline_in_chain(&self, now: Option<Instant>) -> Option<Instant> {
         if self.has_deadline() { self.find_limit(now, true).map(|limit| limit.at) } else { None }
@@ -99,6 +100,7 @@ impl<'a> Lent<'a> {
                     }
                 }
                 Link::Leaf(leaf) if in_chain || leaf.is_ending() => break,
+                Link::Child(_) if in_chain => break,
                 Link::CleanUp(_) => break,
                 _ => {}
             }
