@@ -97,6 +97,8 @@ pub struct RetryState<S, D> {
 struct Run<D> {
     policy: D,
     failed: u32,
+    /// An attempt was pending.
+    runs: bool,
     back_off: Slot<Sleep>,
 }
 
@@ -192,7 +194,7 @@ impl<S: Default, D: Default> Default for RetryState<S, D> {
 
 impl<D: Default> Default for Run<D> {
     fn default() -> Self {
-        Self { policy: D::default(), failed: 0, back_off: Slot::default() }
+        Self { policy: D::default(), failed: 0, runs: false, back_off: Slot::default() }
     }
 }
 
@@ -200,15 +202,15 @@ impl<D: Default> Run<D> {
     /// Makes it as new.
     fn clear(&mut self) {
         self.back_off.clear();
-        (self.policy, self.failed) = (D::default(), 0);
+        (self.policy, self.failed, self.runs) = (D::default(), 0, false);
     }
 
-    /// Ready when the next attempt is to begin, or all is to end.
+    /// Ready when an attempt runs or the next one is to begin, or all is to end.
     #[inline]
     fn poll_begin(&mut self, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Result<(), Aborted>> {
         // The owner may be over by now. Without a back-off no clock is asked.
         let standing = match self.back_off.get_mut() {
-            None if self.failed == 0 => Standing::Live,
+            None if self.runs || self.failed == 0 => Standing::Live,
             None => lent.standing(),
             Some(sleep) => match (Pin::new(sleep).poll(cx), lent.standing()) {
                 (Poll::Pending, Standing::InGrace(aborted)) => Standing::InGrace(aborted),
@@ -261,7 +263,9 @@ where
             }
             let attempt = state.run.failed.saturating_add(1);
             let below = lent.with(Link::Attempt(attempt));
-            let outcome = ready!(this.op.as_mut().poll(state.inner.as_mut(), cx, &below));
+            let polled = this.op.as_mut().poll(state.inner.as_mut(), cx, &below);
+            state.run.runs = polled.is_pending();
+            let outcome = ready!(polled);
             let worth = match &outcome {
                 Ok(Ok(_)) => false,
                 Ok(Err(error)) => this.when.is_worth(error),

@@ -31,7 +31,7 @@ pub trait Child<E> {
         aborted: &Aborted,
     ) -> Poll<()>;
 
-    /// Tells its handle that it has come to nothing.
+    /// Tells its handle that it has come to nothing, unless that has aborted it before.
     fn tell(self: Pin<&mut Self>, aborted: &Aborted);
 
     fn name(&self) -> Option<&Name>;
@@ -193,7 +193,7 @@ where
             return Poll::Ready(Ended::Aborted);
         }
         let polled = this.op.as_mut().poll(this.state.as_mut(), cx, lent);
-        if this.slot.as_ref().is_some_and(Slot::is_alone) {
+        if this.slot.as_ref().is_some_and(Slot::is_given_up) {
             *this.slot = None;
         }
         let Poll::Ready(result) = polled else {
@@ -220,13 +220,15 @@ where
         aborted: &Aborted,
     ) -> Poll<()> {
         let this = self.project();
-        this.op.poll_abort(this.state, cx, lent, aborted)
+        let own = this.slot.as_ref().and_then(|slot| slot.aborted());
+        this.op.poll_abort(this.state, cx, lent, own.as_ref().unwrap_or(aborted))
     }
 
     fn tell(self: Pin<&mut Self>, aborted: &Aborted) {
         if let Some(slot) = self.project().slot.take() {
             if !Slot::is_alone(&slot) {
-                slot.fill(Err(aborted.clone()));
+                let own = slot.aborted();
+                slot.fill(Err(own.unwrap_or_else(|| aborted.clone())));
             }
         }
     }

@@ -82,6 +82,16 @@ impl<T> Slot<T> {
         Arc::strong_count(this) == 1
     }
 
+    /// Whether the handle is gone, and has not aborted the child before it went.
+    pub(super) fn is_given_up(this: &Arc<Self>) -> bool {
+        // The flag alone may not be seen yet; but whoever went has let go of the lock.
+        let is_live = |state: &mut State<T>| match state {
+            State::Open { aborted, .. } => aborted.is_none(),
+            _ => true,
+        };
+        Self::is_alone(this) && this.state.with(is_live)
+    }
+
     /// Why the handle wants the child to end, if it does.
     #[inline]
     pub(super) fn aborted(&self) -> Option<Aborted> {
