@@ -42,6 +42,12 @@ enum Stage {
     CleaningUp(Option<Deferral>),
 }
 
+/// What there is to do before, or the turn at the clean-up, with the step that has begun.
+enum Found {
+    Child(Arc<Core>),
+    Turn(Option<Deferral>),
+}
+
 impl Turn {
     const fn new(core: Arc<Core>) -> Self {
         Self { core, stage: Stage::Waiting(None) }
@@ -73,13 +79,21 @@ impl Closing {
         while let Some(turn) = self.turns.last_mut() {
             let Some(tasks) = turn.core.tasks() else { break };
             if let Stage::Waiting(place) = &mut turn.stage {
-                if let Some(child) = tasks.last_child() {
-                    self.turns.push(Turn::new(child));
-                    continue;
-                }
                 let core = &turn.core;
-                let begun = ready!(tasks.changed.poll_until(place, cx, || tasks.take_turn(core)));
-                turn.stage = Stage::CleaningUp(begun);
+                // In one look: a child may come until its turn is taken.
+                let look = || match tasks.last_child() {
+                    Some(child) => Some(Found::Child(child)),
+                    None => tasks.take_turn(core).map(Found::Turn),
+                };
+                match ready!(tasks.changed.poll_until(place, cx, look)) {
+                    Found::Child(child) => {
+                        // It may have come after the others were told.
+                        Tasks::begin_close(&child);
+                        self.turns.push(Turn::new(child));
+                        continue;
+                    }
+                    Found::Turn(begun) => turn.stage = Stage::CleaningUp(begun),
+                }
             }
             if let Stage::CleaningUp(begun) = &mut turn.stage {
                 let next = || tasks.next_step();
