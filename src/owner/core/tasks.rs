@@ -296,14 +296,21 @@ impl Tasks {
     pub(crate) fn finish(core: &Arc<Core>, panics: &mut Panics) -> Option<Member> {
         let tasks = core.tasks()?;
         let now = core.own_timer().map(TimerHandle::now);
-        let on_close = tasks.clean_up.with(|clean_up| {
-            clean_up.closed = true;
-            let took = clean_up.since.zip(now).map(|(since, now)| now - since);
-            clean_up.took = clean_up.took.or(took);
-            mem::take(&mut clean_up.on_close)
-        });
-        panics.run_each(on_close, |f| f(core));
-        tasks.clean_up.with(|clean_up| clean_up.taken = false);
+        // It has closed when there is nobody left to be told: who waits for that finds all of them told.
+        loop {
+            let on_close = tasks.clean_up.with(|clean_up| {
+                let took = clean_up.since.zip(now).map(|(since, now)| now - since);
+                clean_up.took = clean_up.took.or(took);
+                if clean_up.on_close.is_empty() {
+                    (clean_up.closed, clean_up.taken) = (true, false);
+                }
+                mem::take(&mut clean_up.on_close)
+            });
+            if on_close.is_empty() {
+                break;
+            }
+            panics.run_each(on_close, |f| f(core));
+        }
         panics.run(|| tasks.changed.notify());
         panics.run(|| tasks.disarm(core));
         let (above, number) = tasks.kin.with(|kin| {
