@@ -193,7 +193,7 @@ where
             return Poll::Ready(Ended::Aborted);
         }
         let polled = this.op.as_mut().poll(this.state.as_mut(), cx, lent);
-        if this.slot.as_ref().is_some_and(Slot::is_alone) {
+        if this.slot.as_mut().is_some_and(Slot::is_given_up) {
             *this.slot = None;
         }
         let Poll::Ready(result) = polled else {

@@ -82,6 +82,13 @@ impl<T> Slot<T> {
         Arc::strong_count(this) == 1
     }
 
+    /// Whether the handle is gone, and has not aborted the child before: perhaps while that was polled.
+    pub(super) fn is_given_up(this: &mut Arc<Self>) -> bool {
+        let is_live =
+            |slot: &mut Self| matches!(slot.state.get_mut(), State::Open { aborted: None, .. });
+        Self::is_alone(this) && Arc::get_mut(this).is_some_and(is_live)
+    }
+
     /// Why the handle wants the child to end, if it does.
     #[inline]
     pub(super) fn aborted(&self) -> Option<Aborted> {
