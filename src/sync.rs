@@ -110,7 +110,8 @@ pub(crate) use impl_wake;
 
 /// Runs `f` with nobody else at it: what locks by spinning, where there is no `std`, never has to.
 /// With `std` nothing spins.
-pub(crate) fn unrivalled<R>(f: impl FnOnce() -> R) -> R {
+#[cfg(not(any(tenure_loom, tenure_shuttle)))]
+fn unrivalled<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(feature = "std")]
     return f();
     #[cfg(not(feature = "std"))]
@@ -147,43 +148,51 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A lock that is also taken where event-listener calls back, with its own lock held. Of that one shuttle
-/// knows nothing: a thread that it switched out there would keep all the others waiting for ever.
-#[cfg(not(tenure_shuttle))]
+/// A lock that is also taken where event-listener calls back, with its own lock held. Of that one neither loom nor
+/// shuttle knows: a thread that they switched out there would keep all the others waiting for ever.
+#[cfg(not(any(tenure_loom, tenure_shuttle)))]
 pub(crate) use Mutex as RelayMutex;
 
-#[cfg(not(tenure_shuttle))]
+#[cfg(not(any(tenure_loom, tenure_shuttle)))]
 impl<T> RelayMutex<T> {
-    /// As `with`, from within event-listener.
+    /// As `with`, from within `unrivalled`.
     pub(crate) fn with_unseen<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         self.with(f)
     }
+
+    /// Runs `f`, which calls event-listener and our own code alone.
+    pub(crate) fn unrivalled<R>(&self, f: impl FnOnce() -> R) -> R {
+        unrivalled(f)
+    }
 }
 
-#[cfg(tenure_shuttle)]
+#[cfg(any(tenure_loom, tenure_shuttle))]
 #[derive(Debug, Default)]
 pub(crate) struct RelayMutex<T> {
-    /// Where it is looked at, shuttle may let another thread come in.
-    turn: atomic::AtomicBool,
+    /// Changed before each call of event-listener: there another thread may come in, and loom takes the whole of
+    /// the call for a part of that change.
+    turn: atomic::AtomicUsize,
     content: std::sync::Mutex<T>,
 }
 
-#[cfg(tenure_shuttle)]
+#[cfg(any(tenure_loom, tenure_shuttle))]
 impl<T> RelayMutex<T> {
-    /// Whoever makes one is about to listen: another thread may come in before that, too.
     pub(crate) fn new(value: T) -> Self {
-        let new = Self { turn: atomic::AtomicBool::new(false), content: value.into() };
-        new.turn.load(atomic::Ordering::Acquire);
-        new
+        Self { turn: atomic::AtomicUsize::new(0), content: value.into() }
     }
 
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        self.turn.load(atomic::Ordering::Acquire);
-        self.with_unseen(f)
+        self.unrivalled(|| self.with_unseen(f))
     }
 
     pub(crate) fn with_unseen<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         f(&mut self.content.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    pub(crate) fn unrivalled<R>(&self, f: impl FnOnce() -> R) -> R {
+        // AcqRel: as event-listener's lock, or the fence of who finds nobody listening.
+        self.turn.fetch_add(1, atomic::Ordering::AcqRel);
+        f()
     }
 }
 

@@ -14,7 +14,7 @@ use core::{
 
 use event_listener::{Event, EventListener};
 
-use crate::sync::{Arc, RelayMutex, impl_wake, unrivalled};
+use crate::sync::{Arc, RelayMutex, impl_wake};
 
 /// Runs foreign code and catches its panic. Without `std` there is nothing that could.
 pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
@@ -141,7 +141,7 @@ pub(crate) struct Level {
 impl Level {
     /// Wakes all who wait. What they wait for must have been changed before.
     pub(crate) fn notify(&self) {
-        unrivalled(|| self.event.notify(usize::MAX));
+        self.outbox.unrivalled(|| self.event.notify(usize::MAX));
         let mut panics = Panics::default();
         panics.wake_all(self.outbox.with(core::mem::take));
         panics.resume();
@@ -151,7 +151,7 @@ impl Level {
     /// only if that doesn't hold.
     fn listen(&self) -> Listening {
         let relay = Arc::new(Relay { task: RelayMutex::new(None), outbox: self.outbox.clone() });
-        Listening { event: Some(unrivalled(|| self.event.listen())), relay }
+        Listening { event: Some(self.outbox.unrivalled(|| self.event.listen())), relay }
     }
 
     /// Ready as soon as `look` finds what it looks for. `place` is the caller's among those who wait.
@@ -191,17 +191,19 @@ impl Future for Listening {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = cx.waker().clone();
-        let replaced = self.relay.task.with(|slot| slot.replace(task));
+        let Self { event, relay } = &mut *self;
+        let replaced =
+            relay.outbox.unrivalled(|| relay.task.with_unseen(|slot| slot.replace(task)));
         drop(replaced);
-        let relay = Waker::from(self.relay.clone());
-        let event = self.event.as_mut().expect("it is there until it is dropped");
-        unrivalled(|| Pin::new(event).poll(&mut Context::from_waker(&relay)))
+        let waker = Waker::from(relay.clone());
+        let event = Pin::new(event.as_mut().expect("it is there until it is dropped"));
+        relay.outbox.unrivalled(|| event.poll(&mut Context::from_waker(&waker)))
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        unrivalled(|| self.event = None);
+        self.relay.outbox.unrivalled(|| self.event = None);
     }
 }
 

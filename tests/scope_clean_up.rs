@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures_lite::future::yield_now;
-use support::{ByHand, Drops, Log, SECOND, panic_of};
+use support::{ByHand, Count, Drops, Log, SECOND, panic_of, poll_once};
 use tenure::{OwnedFuture, Scope, time::TestClock};
 
 executors::on_every_executor! {
@@ -212,4 +212,20 @@ fn clean_up_after_the_last_handle_is_always_told_that_the_scope_has_ended() {
         thread.join().unwrap();
     }
     assert_eq!(untold.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn it_has_closed_when_all_are_told_who_asked_for_that() {
+    let (scope, told) = (Scope::new("scope"), Count::default());
+    let mut closed = scope.closed();
+    let (again, first, next) = (scope.clone(), told.clone(), told.clone());
+    scope.on_close(move |_| {
+        assert!(poll_once(&mut closed).is_pending());
+        first.add();
+        again.on_close(move |_| _ = next.add());
+    });
+    let mut closed = ByHand::polled(scope.closed());
+    ByHand::new(scope.close()).ready();
+    assert_eq!((told.get(), closed.wakes()), (2, 1));
+    closed.ready();
 }

@@ -1,6 +1,6 @@
-//! A scope of eight on several threads, more than loom gets through: it closes only when all its
-//! members are gone, cleans up once, and leaves nobody asleep, in ten thousand orders drawn at random
-//! and ten thousand by PCT.
+//! A scope of eight on several threads, and a tree of scopes, more than loom gets through: it closes only
+//! when all its members are gone, cleans up once, and leaves nobody asleep, in ten thousand orders drawn
+//! at random and ten thousand by PCT.
 //!
 //! How it is run, and what shuttle doesn't see of it, is told in tests/shuttle.rs. One thing more:
 //! event-listener, by which [`Scope::close`] sleeps, has the standard lock. A thread that was
@@ -12,13 +12,16 @@
 mod support;
 mod under_shuttle;
 
-use std::future::{Future, pending};
+use std::{
+    future::{Future, pending, poll_fn},
+    task::Poll,
+};
 
 use shuttle::{
     future::{JoinHandle, block_on, spawn, yield_now},
     thread,
 };
-use tenure::{OwnedFuture, Scope, time::TestClock};
+use tenure::{OwnedFuture, Scope, scope::Reaper, time::TestClock};
 
 use support::{ByHand, Count, Drops};
 use under_shuttle::{let_go, shape};
@@ -202,5 +205,98 @@ fn a_clean_up_that_is_given_up_is_gone_on_with_by_the_next() {
         given_up.join().unwrap();
         assert_eq!((scope.members(), runs.get()), (0, 1));
         outputs(members).into_iter().for_each(|output| output.unwrap());
+    });
+}
+
+#[test]
+fn a_tree_of_scopes_closes_from_below_while_members_come_and_go() {
+    shape(|| {
+        let (root, alive) = (Scope::new("root"), Drops::default());
+        let middle = [root.child("left"), root.child("right")];
+        let leaves: Vec<_> =
+            middle.iter().flat_map(|above| [(); 2].map(|()| above.child("leaf"))).collect();
+        let (below, above) = (Count::default(), Count::default());
+        for leaf in &leaves {
+            let counted = below.clone();
+            leaf.defer(move |_| _ = counted.add());
+        }
+        for (scope, leaves) in [(&middle[0], 2), (&middle[1], 2), (&root, 4)] {
+            let (below, above) = (below.clone(), above.clone());
+            // It isn't counted where it panics.
+            scope.defer(move |_| {
+                assert!(below.get() >= leaves);
+                above.add();
+            });
+        }
+        let coming: Vec<_> = leaves
+            .into_iter()
+            .map(|leaf| {
+                let alive = alive.clone();
+                thread::spawn(move || {
+                    // It lives once it is polled, which it isn't where it is refused.
+                    let member = || {
+                        let alive = alive.clone();
+                        async move { alive.of(yield_now()).await }
+                    };
+                    _ = block_on(member().in_scope(&leaf));
+                    let late = leaf.child("late");
+                    _ = block_on(member().in_scope(&late));
+                    let_go(leaf);
+                    // Kept until all is over.
+                    late
+                })
+            })
+            .collect();
+        let fleeting = root.clone();
+        let given_up = thread::spawn(move || {
+            let mut close = ByHand::new(fleeting.close());
+            for _ in 0..2 {
+                if close.poll().is_ready() {
+                    return;
+                }
+                thread::yield_now();
+            }
+            let_go(close);
+        });
+        block_on(root.close());
+        assert_eq!((alive.live(), root.members()), (0, 0));
+        assert_eq!((below.get(), above.get()), (4, 3));
+        for thread in coming {
+            let late = alive.of(yield_now()).in_scope(&thread.join().unwrap());
+            assert!(block_on(late).is_err());
+        }
+        given_up.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reaper_cleans_up_for_scopes_that_are_dropped_on_several_threads() {
+    shape(|| {
+        let (clock, reaper) = (TestClock::new(), Reaper::new());
+        let cleaned = Count::default();
+        let mut closed = Vec::new();
+        let mut dropping = Vec::new();
+        for _ in 0..3 {
+            let scope = Scope::builder("scope").timer(&clock).reaper(&reaper).build();
+            closed.push(Box::pin(scope.closed()));
+            let (counted, alive) = (cleaned.clone(), Drops::default());
+            let none_left = alive.clone();
+            scope.defer_async(move |_| async move {
+                assert_eq!(none_left.live(), 0);
+                yield_now().await;
+                counted.add();
+            });
+            let member = alive.of(yield_now()).in_scope(&scope);
+            dropping.push(thread::spawn(move || _ = block_on(member)));
+            dropping.push(thread::spawn(move || let_go(scope)));
+        }
+        let mut reaping = Box::pin(reaper.run());
+        block_on(poll_fn(|cx| {
+            assert!(reaping.as_mut().poll(cx).is_pending());
+            closed.retain_mut(|closed| closed.as_mut().poll(cx).is_pending());
+            if closed.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        assert_eq!(cleaned.get(), 3);
+        dropping.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }

@@ -23,6 +23,9 @@ struct Deaf {
     dropped: Log<Duration>,
 }
 
+/// What the caller saw, when it was told, and when all was over.
+type Seen = (String, Vec<Duration>, Duration);
+
 impl Deaf {
     fn run(&self) -> impl Future<Output = Result<(), &'static str>> + Send + use<> {
         struct Ends(Deaf);
@@ -41,7 +44,7 @@ impl Deaf {
     }
 
     /// Runs `chain` on the clock; tells with what it ended, when it was told, and when it was dropped and returned.
-    fn seen<O: Operation>(&self, chain: Owned<O>) -> (String, Vec<Duration>, Duration) {
+    fn seen<O: Operation>(&self, chain: Owned<O>) -> Seen {
         let chain = self.clock.watch(chain.with_timer(&self.clock));
         let Err(aborted) = smol::block_on(chain) else { panic!("it was not aborted") };
         assert_eq!(self.dropped.all(), [self.clock.elapsed()], "it is dropped at the verdict");
@@ -91,7 +94,7 @@ fn the_order_is_the_meaning() {
 /// The inner one has its time when the outer one's is over, however the two are combined.
 #[test]
 fn those_that_are_nested_follow_one_another() {
-    type Nest = fn(&Deaf) -> (String, Vec<Duration>, Duration);
+    type Nest = fn(&Deaf) -> Seen;
     let nests: [(Nest, Vec<Duration>); 4] = [
         (
             |deaf| {
@@ -132,7 +135,7 @@ fn those_that_are_nested_follow_one_another() {
 
 #[test]
 fn whoever_ends_it_waits_for_it() {
-    let ends: [fn(&Deaf) -> (String, Vec<Duration>, Duration); 6] = [
+    let ends: [fn(&Deaf) -> Seen; 6] = [
         |deaf| {
             let stop = AbortHandle::new();
             let (own, clock) = (stop.clone(), deaf.clock.clone());

@@ -10,7 +10,7 @@ use crate::{
     slab::Slab,
     sync::{Arc, Mutex, Weak, impl_wake},
     time::{AlarmId, Instant, TimerHandle},
-    wake::{Level, Panics},
+    wake::{Level, Panics, survived},
 };
 
 /// With what a scope begins.
@@ -134,31 +134,27 @@ impl Tasks {
         }
     }
 
-    /// Makes a scope that is new known to its parent and to its timer.
+    /// Makes a scope that is new known to its timer and to its parent.
     pub(super) fn begin(core: &Arc<Core>, parent: Option<Arc<Core>>, rings: bool) {
         let Some(tasks) = core.tasks() else { return };
-        if let Some(parent) = parent {
-            let member = Member::of_scope(&parent);
-            if let Some(refused) = member.refusal() {
-                // It begins closed.
-                core.abort.pass_on(refused);
-                core.begin_close();
-            } else if let Some(above) = parent.tasks() {
-                let child = Arc::downgrade(core);
-                let number = above.kin.with(|kin| {
-                    kin.came += 1;
-                    kin.children.insert(kin.came, child);
-                    kin.came
-                });
-                tasks.kin.with(|kin| kin.parent = Some(Parent { member, number }));
-                // The parent may have begun to close meanwhile, and not have found it: whoever closes it looks again.
-                if parent.is_closing() {
-                    core.begin_close();
-                    above.changed.notify();
-                }
-            }
+        let member = parent.map(|parent| Member::of_scope(&parent));
+        if let Some(refused) = member.as_ref().and_then(Member::refusal) {
+            // It begins closed.
+            core.abort.pass_on(refused);
+            core.begin_close();
+            return;
         }
-        match (core.deadline.filter(|_| rings), &core.timer) {
+        if rings {
+            tasks.arm(core);
+        }
+        // Last: from here on it may be closed by who closes the parent.
+        if let Some(member) = member {
+            tasks.enter(core, member);
+        }
+    }
+
+    fn arm(&self, core: &Arc<Core>) {
+        match (core.deadline, &core.timer) {
             (None, _) => {}
             (Some(_), None) => _ = core.abort.abort(AbortReason::NoTimer),
             (Some(at), Some(timer)) if at <= timer.now() => {
@@ -168,8 +164,27 @@ impl Tasks {
             (Some(at), Some(timer)) => {
                 let alarm = Arc::new(Alarm { core: Arc::downgrade(core), at });
                 let alarm = timer.timer().wake_at(at, Waker::from(alarm));
-                tasks.alarm.with(|set| *set = Some(alarm));
+                self.alarm.with(|set| *set = Some(alarm));
             }
+        }
+    }
+
+    /// Puts it below its parent, whose member it is.
+    fn enter(&self, core: &Arc<Core>, member: Member) {
+        let parent = member.core.clone();
+        let Some(above) = parent.tasks() else { return };
+        let number = above.kin.with(|kin| {
+            kin.came += 1;
+            kin.came
+        });
+        // First: whoever finds it among the children can take it out of there.
+        self.kin.with(|kin| kin.parent = Some(Parent { member, number }));
+        let child = Arc::downgrade(core);
+        above.kin.with(|kin| _ = kin.children.insert(number, child));
+        // Who closes the parent may have begun, and have looked for its children, before.
+        if parent.is_closing() {
+            Self::begin_close(core);
+            survived(|| above.changed.notify());
         }
     }
 
@@ -297,13 +312,14 @@ impl Tasks {
     pub(crate) fn finish(core: &Arc<Core>, panics: &mut Panics) -> Option<Member> {
         let tasks = core.tasks()?;
         let now = core.own_timer().map(TimerHandle::now);
+        // It has closed when there is nobody left to be told: who waits for that finds all of them told.
         loop {
             let on_close = tasks.clean_up.with(|clean_up| {
                 let took = clean_up.since.zip(now).map(|(since, now)| now - since);
                 clean_up.took = clean_up.took.or(took);
-                // Nobody comes to it any more when all have been told.
-                clean_up.closed |= clean_up.on_close.is_empty();
-                clean_up.taken &= !clean_up.closed;
+                if clean_up.on_close.is_empty() {
+                    (clean_up.closed, clean_up.taken) = (true, false);
+                }
                 mem::take(&mut clean_up.on_close)
             });
             if on_close.is_empty() {
@@ -313,12 +329,17 @@ impl Tasks {
         }
         panics.run(|| tasks.changed.notify());
         panics.run(|| tasks.disarm(core));
-        let Parent { member, number } = tasks.kin.with(|kin| kin.parent.take())?;
-        if let Some(above) = member.core.tasks() {
+        let (above, number) = tasks.kin.with(|kin| {
+            let Parent { member, number } = kin.parent.as_ref()?;
+            Some((member.core.clone(), *number))
+        })?;
+        // Before it leaves, whoever else does the same: who closes the one above would find it again and again.
+        if let Some(above) = above.tasks() {
             let child = above.kin.with(|kin| kin.children.remove(&number));
             drop(child);
         }
-        Some(member)
+        let parent = tasks.kin.with(|kin| kin.parent.take())?;
+        Some(parent.member)
     }
 
     fn disarm(&self, core: &Core) {

@@ -16,6 +16,7 @@ use crate::{
     operation::Operation,
     owner::Lent,
     sync::Arc,
+    wake::Panics,
 };
 
 /// A child, whatever it runs; `E` is the error of its nursery.
@@ -31,7 +32,7 @@ pub trait Child<E> {
         aborted: &Aborted,
     ) -> Poll<()>;
 
-    /// Tells its handle that it has come to nothing, unless that has aborted it before.
+    /// Drops what is left of it, and then tells its handle that it has come to nothing, unless that has aborted it before.
     fn tell(self: Pin<&mut Self>, aborted: &Aborted);
 
     fn name(&self) -> Option<&Name>;
@@ -160,8 +161,9 @@ pub(super) struct Spawned<O: Operation, V, K> {
     // Dropped in this order: what runs, then what it was given to run with.
     #[pin]
     state: O::State,
+    /// Until it has ended: whoever is told of that finds it gone.
     #[pin]
-    op: O,
+    op: Option<O>,
     /// Until the handle is gone.
     slot: Option<Arc<Slot<V>>>,
     kind: PhantomData<fn() -> K>,
@@ -174,7 +176,7 @@ impl<O: Operation, V, K> Spawned<O, V, K> {
     {
         let (slot, handle) = Slot::new();
         let kind = PhantomData;
-        (Self { state: O::State::default(), op, slot: Some(slot), kind }, handle)
+        (Self { state: O::State::default(), op: Some(op), slot: Some(slot), kind }, handle)
     }
 }
 
@@ -185,15 +187,19 @@ where
 {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Ended<E>> {
         let mut this = self.project();
+        let op = this.op.as_mut().as_pin_mut().expect("it is polled until it has ended");
         if let Some(aborted) = this.slot.as_ref().and_then(|slot| slot.aborted()) {
-            ready!(this.op.poll_abort(this.state, cx, lent, &aborted));
+            ready!(op.poll_abort(this.state, cx, lent, &aborted));
+            let mut panics = Panics::default();
+            panics.run(|| this.op.set(None));
             if let Some(slot) = this.slot.take() {
                 slot.fill(Err(aborted));
             }
+            panics.resume();
             return Poll::Ready(Ended::Aborted);
         }
-        let polled = this.op.as_mut().poll(this.state.as_mut(), cx, lent);
-        if this.slot.as_ref().is_some_and(Slot::is_given_up) {
+        let polled = op.poll(this.state.as_mut(), cx, lent);
+        if this.slot.as_mut().is_some_and(Slot::is_given_up) {
             *this.slot = None;
         }
         let Poll::Ready(result) = polled else {
@@ -205,7 +211,10 @@ where
         Poll::Ready(match K::sort(result) {
             Ok(result) => {
                 if let Some(slot) = this.slot.take() {
+                    let mut panics = Panics::default();
+                    panics.run(|| this.op.set(None));
                     slot.fill(result);
+                    panics.resume();
                 }
                 Ended::Ran
             }
@@ -221,20 +230,24 @@ where
     ) -> Poll<()> {
         let this = self.project();
         let own = this.slot.as_ref().and_then(|slot| slot.aborted());
-        this.op.poll_abort(this.state, cx, lent, own.as_ref().unwrap_or(aborted))
-    }
-
-    fn tell(self: Pin<&mut Self>, aborted: &Aborted) {
-        if let Some(slot) = self.project().slot.take() {
-            if !Slot::is_alone(&slot) {
-                let own = slot.aborted();
-                slot.fill(Err(own.unwrap_or_else(|| aborted.clone())));
-            }
+        match this.op.as_pin_mut() {
+            Some(op) => op.poll_abort(this.state, cx, lent, own.as_ref().unwrap_or(aborted)),
+            None => Poll::Ready(()),
         }
     }
 
+    fn tell(self: Pin<&mut Self>, aborted: &Aborted) {
+        let mut this = self.project();
+        let Some(slot) = this.slot.take().filter(|slot| !Slot::is_alone(slot)) else { return };
+        let mut panics = Panics::default();
+        panics.run(|| this.state.set(O::State::default()));
+        panics.run(|| this.op.set(None));
+        slot.fill(Err(slot.aborted().unwrap_or_else(|| aborted.clone())));
+        panics.resume();
+    }
+
     fn name(&self) -> Option<&Name> {
-        self.op.name()
+        self.op.as_ref()?.name()
     }
 
     fn is_background(&self) -> bool {

@@ -82,14 +82,11 @@ impl<T> Slot<T> {
         Arc::strong_count(this) == 1
     }
 
-    /// Whether the handle is gone, and has not aborted the child before it went.
-    pub(super) fn is_given_up(this: &Arc<Self>) -> bool {
-        // The flag alone may not be seen yet; but whoever went has let go of the lock.
-        let is_live = |state: &mut State<T>| match state {
-            State::Open { aborted, .. } => aborted.is_none(),
-            _ => true,
-        };
-        Self::is_alone(this) && this.state.with(is_live)
+    /// Whether the handle is gone, and has not aborted the child before: perhaps while that was polled.
+    pub(super) fn is_given_up(this: &mut Arc<Self>) -> bool {
+        let is_live =
+            |slot: &mut Self| matches!(slot.state.get_mut(), State::Open { aborted: None, .. });
+        Self::is_alone(this) && Arc::get_mut(this).is_some_and(is_live)
     }
 
     /// Why the handle wants the child to end, if it does.

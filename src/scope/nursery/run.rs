@@ -409,8 +409,7 @@ impl<F: Family> Run<F> {
                     let waker = Waker::from(seat);
                     self.end_body(&mut body, &mut Context::from_waker(&waker), lent, aborted);
                 }
-            } else if let Some((mut child, ended)) =
-                self.children.poll_abort_woken(seat, lent, aborted)
+            } else if let Some((child, ended)) = self.children.poll_abort_woken(seat, lent, aborted)
             {
                 match ended {
                     Ok(()) => core.tally.add(Count::Aborted),
@@ -418,8 +417,7 @@ impl<F: Family> Run<F> {
                         self.note_panic(child.name().cloned(), child.is_background(), panic);
                     }
                 }
-                child.as_mut().tell(aborted);
-                self.discard(child);
+                self.discard(child, Some(aborted));
             }
         }
         self.woken = kept(woken);
@@ -436,32 +434,44 @@ impl<F: Family> Run<F> {
     }
 
     /// What became of a child is noted, and what is left of it dropped.
-    fn note(&mut self, mut child: ChildOf<F>, end: End<F>) {
+    fn note(&mut self, child: ChildOf<F>, end: End<F>) {
         let core = &self.shared.core;
-        match end {
-            End::Ended(Ended::Ran) => core.tally.add(Count::Ran),
-            End::Ended(Ended::Aborted) => core.tally.add(Count::Aborted),
+        let told = match end {
+            End::Ended(Ended::Ran) => {
+                core.tally.add(Count::Ran);
+                None
+            }
+            End::Ended(Ended::Aborted) => {
+                core.tally.add(Count::Aborted);
+                None
+            }
             End::Ended(Ended::Failed(error, text)) => {
                 core.tally.add(Count::Failed);
                 if self.first.is_none() {
                     self.first = Some(First::Error(error));
                 }
                 core.abort_for_failure(child.name().cloned(), &text);
-                child.as_mut().tell(&core.refusal());
+                Some(core.refusal())
             }
             End::Panicked(panic) => {
                 let who = child.name().cloned();
                 let reason = AbortReason::Panicked { who: who.clone(), message: message(&panic) };
                 self.note_panic(who, child.is_background(), panic);
-                child.as_mut().tell(&Aborted::of(reason, None, Position::Above));
+                Some(Aborted::of(reason, None, Position::Above))
             }
-        }
-        self.discard(child);
+        };
+        self.discard(child, told.as_ref());
     }
 
-    /// Drops what is left of a child, which is foreign code.
-    fn discard(&mut self, child: ChildOf<F>) {
-        if let Err(panic) = caught(|| drop(child)) {
+    /// Drops what is left of a child, which is foreign code; then its handle is told, if it wasn't before.
+    fn discard(&mut self, mut child: ChildOf<F>, told: Option<&Aborted>) {
+        let discarded = caught(|| {
+            if let Some(aborted) = told {
+                child.as_mut().tell(aborted);
+            }
+            drop(child);
+        });
+        if let Err(panic) = discarded {
             self.note_panic(None, false, panic);
         }
     }

@@ -171,8 +171,13 @@ impl<F: Family> Shared<F> {
         drop(f);
     }
 
+    /// What is to be done next. Once there is nothing, it is too late for more.
     pub(super) fn next_step(&self) -> Option<StepOf<F>> {
-        self.later.with(|later| later.steps.pop())
+        self.later.with(|later| {
+            let step = later.steps.pop();
+            later.done = step.is_none();
+            step
+        })
     }
 
     /// Whether somebody is to be told of the end.
@@ -182,10 +187,7 @@ impl<F: Family> Shared<F> {
 
     /// The clean-up is done. Gives out whom to tell.
     pub(super) fn finish(&self) -> Vec<OnCloseOf<F>> {
-        self.later.with(|later| {
-            later.done = true;
-            mem::take(&mut later.on_close)
-        })
+        self.later.with(|later| mem::take(&mut later.on_close))
     }
 }
 
