@@ -15,7 +15,9 @@ use std::{
 
 use futures_lite::future::yield_now;
 use support::{ByHand, Count, Drops, Log, SECOND, panic_of, poll_once};
-use tenure::{OwnedFuture, Scope, time::TestClock};
+use tenure::{OwnedFuture, Scope, owner::Key, time::TestClock};
+
+static REQUEST: Key<u32> = Key::new("request");
 
 executors::on_every_executor! {
     async fn the_last_deferred_runs_first(executor: Executor) {
@@ -166,6 +168,33 @@ fn what_is_deferred_after_the_close_runs_at_the_next_or_with_the_last_handle() {
     scope.defer(move |_| later.note("later"));
     drop(scope);
     assert_eq!(log.all(), ["late", "later"]);
+}
+
+/// It found those of whoever closed the scope, or dropped its last handle.
+#[test]
+fn clean_up_that_is_sync_finds_the_values_of_its_scope() {
+    let log = Log::default();
+    let deferring = || {
+        let scope = Scope::builder("scope").value(&REQUEST, 7).build();
+        let noted = log.clone();
+        scope.defer(move |_| noted.note(("deferred", REQUEST.get())));
+        scope
+    };
+    let dropping = async {
+        deferring().close().await;
+        drop(deferring());
+    };
+    assert!(ByHand::new(dropping.with_value(&REQUEST, 99)).ready().is_ok());
+    assert_eq!(log.all(), [("deferred", Some(7)); 2]);
+
+    let scope = Scope::builder("scope").value(&REQUEST, 8).build();
+    let (began, ran) = (log.clone(), log.clone());
+    scope.defer_async(move |_| {
+        began.note(("begun", REQUEST.get()));
+        async move { ran.note(("run", REQUEST.get())) }
+    });
+    ByHand::new(scope.close().with_value(&REQUEST, 99)).ready().unwrap();
+    assert_eq!(log.all()[2..], [("begun", Some(8)), ("run", Some(8))]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use pin_project::pin_project;
 use super::{Core, Count, Failure, FailureKind};
 use crate::{
     abort::Aborted,
-    owner::{LeafState, Lent, Link},
+    owner::{LeafState, Lent, Link, ambient},
     time::Sleep,
     wake::{Panics, caught, forget, message, survived},
 };
@@ -89,9 +89,9 @@ impl<F: FnOnce(Option<Aborted>) -> R, R: Returned> Step for Now<F> {
         mut self: Pin<&mut Self>,
         aborted: Option<&Aborted>,
         _: &mut Context<'_>,
-        _: &Lent<'_>,
+        lent: &Lent<'_>,
     ) -> Poll<StepEnd> {
-        let end = |f: F| f(aborted.cloned()).end();
+        let end = |f: F| ambient::publish(lent, || f(aborted.cloned()).end());
         Poll::Ready(self.0.take().map_or(StepEnd::Done, end))
     }
 
@@ -130,7 +130,8 @@ where
     ) -> Poll<StepEnd> {
         let mut this = self.project();
         if let Some(begin) = this.begin.take() {
-            this.future.set(Some(begin(aborted.cloned())));
+            let future = ambient::publish(lent, || begin(aborted.cloned()));
+            this.future.set(Some(future));
         }
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             return Poll::Ready(StepEnd::Done);
