@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use core::{mem, task::Waker, time::Duration};
 
-use super::{Core, Count, Deferred, Failure, FailureKind, Left, Member, Stage, Step};
+use super::{Core, Count, Deferred, Failure, FailureKind, Left, Member, Outcome, Stage, Step};
 use crate::{
     abort::{AbortReason, Name},
     owner::value::Values,
@@ -143,6 +143,7 @@ impl Tasks {
                 // It begins closed.
                 core.abort.pass_on(refused);
                 core.begin_close();
+                tasks.clean_up.with(|clean_up| clean_up.closed = true);
             } else if let Some(above) = parent.tasks() {
                 let child = Arc::downgrade(core);
                 let number = above.kin.with(|kin| {
@@ -313,7 +314,11 @@ impl Tasks {
         }
         panics.run(|| tasks.changed.notify());
         panics.run(|| tasks.disarm(core));
-        let Parent { member, number } = tasks.kin.with(|kin| kin.parent.take())?;
+        let Parent { mut member, number } = tasks.kin.with(|kin| kin.parent.take())?;
+        member.reach(Stage::Ended(match core.abort.is_aborted() {
+            true => Outcome::Aborted,
+            false => Outcome::Ran,
+        }));
         if let Some(above) = member.core.tasks() {
             let child = above.kin.with(|kin| kin.children.remove(&number));
             drop(child);
