@@ -128,6 +128,12 @@ impl Run {
         }
     }
 
+    /// What ran has ended: makes it as new.
+    fn poll_end(&mut self, lent: &Lent<'_>) -> Poll<()> {
+        (self.stage, self.reprieve) = (Stage::New, Reprieve::default());
+        self.holding.poll_end(lent)
+    }
+
     /// Begins the time that it is given, if that can be measured.
     fn give(&mut self, most: Duration, manner: Manner, lent: &Lent<'_>, aborted: &Aborted) {
         let Some(timer) = lent.timer() else {
@@ -148,16 +154,16 @@ impl<O: Operation> Operation for Grace<O> {
     type State = GraceState<O::State>;
 
     fn poll(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         mut state: Pin<&mut Self::State>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
-        match state.run.holding.told() {
+        match state.as_mut().project().run.holding.told(lent) {
             Told::Nothing => {}
             Told::ToEnd(aborted) => {
-                ready!(self.as_mut().poll_abort(state.as_mut(), cx, lent, &aborted));
-                state.project().run.holding.let_go();
+                // Pending for good, once that is done.
+                _ = self.poll_abort(state, cx, lent, &aborted);
                 return Poll::Pending;
             }
             Told::ToWait => return Poll::Pending,
@@ -184,6 +190,9 @@ impl<O: Operation> Operation for Grace<O> {
         let mut this = self.project();
         let mut state = state.project();
         let run = state.run;
+        if let Told::ToWait = run.holding.told(lent) {
+            return Poll::Pending;
+        }
         match run.stage {
             Stage::New => run.stage = Stage::Ending,
             Stage::Running => run.give(*this.most, *this.manner, lent, aborted),
@@ -195,8 +204,7 @@ impl<O: Operation> Operation for Grace<O> {
             if polled.is_ready() {
                 // A value that comes now comes too late.
                 drop(polled);
-                *run = Run::default();
-                return Poll::Ready(());
+                return run.poll_end(lent);
             }
             if let Stage::Given(sleep) = &mut run.stage {
                 ready!(Pin::new(sleep).poll(cx));
@@ -206,8 +214,7 @@ impl<O: Operation> Operation for Grace<O> {
         }
         let below = lent.with(run.link(*this.manner));
         ready!(this.op.poll_abort(state.inner, cx, &below, aborted));
-        *run = Run::default();
-        Poll::Ready(())
+        run.poll_end(lent)
     }
 
     fn name(&self) -> Option<&Name> {

@@ -50,7 +50,8 @@ executors::on_every_executor! {
             let ended = failing.retry(Backoff::fixed(2 * SECOND).attempts(9)).await;
             noted.note((ended.unwrap_err().to_string(), hands.elapsed()));
         };
-        let chain = deep.with_grace(100 * SECOND).with_abort(stop.clone()).with_timer(&clock);
+        let chain = async move { deep.await; };
+        let chain = chain.with_grace(100 * SECOND).with_abort(stop.clone()).with_timer(&clock);
         let hands = clock.clone();
         let stops = async move {
             hands.sleep(5 * SECOND).await;

@@ -23,9 +23,6 @@ struct Deaf {
     dropped: Log<Duration>,
 }
 
-/// What the caller saw, when it was told, and when all was over.
-type Seen = (String, Vec<Duration>, Duration);
-
 impl Deaf {
     fn run(&self) -> impl Future<Output = Result<(), &'static str>> + Send + use<> {
         struct Ends(Deaf);
@@ -44,7 +41,7 @@ impl Deaf {
     }
 
     /// Runs `chain` on the clock; tells with what it ended, when it was told, and when it was dropped and returned.
-    fn seen<O: Operation>(&self, chain: Owned<O>) -> Seen {
+    fn seen<O: Operation>(&self, chain: Owned<O>) -> Ended {
         let chain = self.clock.watch(chain.with_timer(&self.clock));
         let Err(aborted) = smol::block_on(chain) else { panic!("it was not aborted") };
         assert_eq!(self.dropped.all(), [self.clock.elapsed()], "it is dropped at the verdict");
@@ -52,6 +49,10 @@ impl Deaf {
         (aborted.to_string(), told, self.clock.elapsed())
     }
 }
+
+/// What it said, when it was told, and when it was over.
+type Ended = (String, Vec<Duration>, Duration);
+type Case = fn(&Deaf) -> Ended;
 
 const NONE: Vec<Duration> = Vec::new();
 
@@ -94,8 +95,7 @@ fn the_order_is_the_meaning() {
 /// The inner one has its time when the outer one's is over, however the two are combined.
 #[test]
 fn those_that_are_nested_follow_one_another() {
-    type Nest = fn(&Deaf) -> Seen;
-    let nests: [(Nest, Vec<Duration>); 4] = [
+    let nests: [(Case, Vec<Duration>); 4] = [
         (
             |deaf| {
                 deaf.seen(
@@ -135,7 +135,7 @@ fn those_that_are_nested_follow_one_another() {
 
 #[test]
 fn whoever_ends_it_waits_for_it() {
-    let ends: [fn(&Deaf) -> Seen; 6] = [
+    let ends: [Case; 6] = [
         |deaf| {
             let stop = AbortHandle::new();
             let (own, clock) = (stop.clone(), deaf.clock.clone());

@@ -226,14 +226,15 @@ where
     fn poll_use(self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
         let mut this = self.project();
         let run = this.run;
+        let below = lent.with(Link::Bracket);
         let exit = if let Some(aborted) = run.aborted.clone() {
-            match caught(|| this.leaf.poll_abort(this.using.as_mut(), cx, lent, &aborted)) {
+            match caught(|| this.leaf.poll_abort(this.using.as_mut(), cx, &below, &aborted)) {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(())) => Exit::Aborted(aborted),
                 Err(panic) => run.keep(panic),
             }
         } else {
-            match ready!(poll_part(this.using.as_mut(), this.leaf, cx, lent)) {
+            match ready!(poll_part(this.using.as_mut(), this.leaf, cx, &below)) {
                 (_, Some(panic)) => run.keep(panic),
                 (Some(output), None) => {
                     let exit = if output.is_ok() { Exit::Done } else { Exit::Failed };
@@ -296,11 +297,11 @@ where
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<Result<Result<T, E>, Aborted>> {
-        match self.run.holding.told() {
+        match self.as_mut().project().run.holding.told(lent) {
             Told::Nothing => {}
             Told::ToEnd(aborted) => {
-                ready!(self.as_mut().poll_abort(state, cx, lent, &aborted));
-                self.project().run.holding.let_go();
+                // Pending for good, once that is done.
+                _ = self.poll_abort(state, cx, lent, &aborted);
                 return Poll::Pending;
             }
             Told::ToWait => return Poll::Pending,
@@ -322,6 +323,9 @@ where
         aborted: &Aborted,
     ) -> Poll<()> {
         let run = self.as_mut().project().run;
+        if let Told::ToWait = run.holding.told(lent) {
+            return Poll::Pending;
+        }
         if run.aborted.is_none() {
             run.aborted = Some(aborted.clone().at(Position::Above));
         }
@@ -330,8 +334,7 @@ where
         }
         // A value that comes now comes too late.
         drop(ready!(self.as_mut().drive(cx, lent)));
-        self.project().run.holding.clear();
-        Poll::Ready(())
+        self.project().run.holding.poll_end(lent)
     }
 }
 

@@ -1,57 +1,89 @@
-use core::{future::Future, pin::Pin, task::Context};
+use alloc::vec::Vec;
+use core::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use super::{Lent, leaf::Hold};
 use crate::abort::{Aborted, WaitAborted};
 
 /// What an operation keeps that takes its time to end, where it may stand deep in plain code.
 ///
-/// Nobody tells it there by [`poll_abort`](crate::operation::Operation::poll_abort): it sees for itself that the
-/// user's own future is being ended, and holds that until it is done. Then it is pending for good, so that no more
-/// of the plain code around it runs, and is dropped along with that.
+/// Nobody tells it there by [`poll_abort`](crate::operation::Operation::poll_abort): it sees for itself that one of the
+/// user's own futures that it runs in is being ended, and holds that until it is done. Then it is pending for good, so
+/// that no more of the plain code around it runs, and is dropped along with that.
 #[derive(Debug, Default)]
 pub(crate) struct Holding {
-    hold: Option<Hold>,
-    waiting: Option<WaitAborted>,
+    /// One in the other, the nearest first.
+    held: Vec<Held>,
     done: bool,
+}
+
+#[derive(Debug)]
+struct Held {
+    hold: Hold,
+    /// Wakes it when that is to end.
+    waiting: Option<WaitAborted>,
 }
 
 /// What an operation that holds is to do.
 pub(crate) enum Told {
     /// Go on.
     Nothing,
-    /// End, and [let go](Holding::let_go) then.
+    /// End, as by `poll_abort`.
     ToEnd(Aborted),
     /// Nothing any more.
     ToWait,
 }
 
 impl Holding {
-    /// To be called before each poll.
-    pub(crate) fn told(&self) -> Told {
-        match &self.hold {
-            _ if self.done => Told::ToWait,
-            Some(hold) => hold.ending().map_or(Told::Nothing, Told::ToEnd),
-            None => Told::Nothing,
+    /// To be called before each poll, of either kind.
+    pub(crate) fn told(&mut self, lent: &Lent<'_>) -> Told {
+        match self.done {
+            true => Told::ToWait,
+            false => self.ending(lent).map_or(Told::Nothing, Told::ToEnd),
         }
+    }
+
+    /// Why it is to end, if one of those that it holds is being ended. Where it was moved, it is none of the business
+    /// of those whom it has left.
+    fn ending(&mut self, lent: &Lent<'_>) -> Option<Aborted> {
+        let held = self.held.iter_mut().zip(lent.leaves());
+        let held = held.take_while(|(held, (leaf, _))| held.hold.is_of(leaf));
+        // Each of them is to know that it is waited for.
+        held.fold(None, |ending, (held, _)| {
+            let own = held.hold.ending();
+            ending.or(own)
+        })
     }
 
     /// To be called when it is pending: from now on it holds, and is woken when it is to end.
     pub(crate) fn keep(&mut self, cx: &mut Context<'_>, lent: &Lent<'_>) {
-        if !lent.is_held_by(self.hold.as_ref()) {
-            self.hold = lent.hold();
-            self.waiting = self.hold.as_ref().map(|hold| hold.handle().aborted());
-        }
-        if let Some(waiting) = &mut self.waiting {
-            if Pin::new(waiting).poll(cx).is_ready() {
+        let known = self.held.iter().zip(lent.leaves());
+        let known = known.take_while(|(held, (leaf, _))| held.hold.is_of(leaf)).count();
+        self.held.truncate(known);
+        let new: Vec<_> = lent.leaves().skip(known).collect();
+        // The outermost first, so that the handle of each is below that of the next.
+        let new: Vec<_> = new.into_iter().rev().map(|(leaf, above)| leaf.hold(above)).collect();
+        self.held.extend(new.into_iter().rev().map(|hold| {
+            let waiting = Some(hold.handle().aborted());
+            Held { hold, waiting }
+        }));
+        for Held { waiting, .. } in &mut self.held {
+            if let Some(Poll::Ready(_)) = waiting.as_mut().map(|waiting| Pin::new(waiting).poll(cx))
+            {
                 // Those above have yet to tell why: they look after this poll.
-                self.waiting = None;
+                *waiting = None;
             }
         }
     }
 
-    /// It has ended as it was told: nothing is held any more.
-    pub(crate) fn let_go(&mut self) {
-        (self.hold, self.waiting, self.done) = (None, None, true);
+    /// It has ended as it was told, by `poll_abort` or here. Ready, unless no more of the plain code around it is to run.
+    pub(crate) fn poll_end(&mut self, lent: &Lent<'_>) -> Poll<()> {
+        let told = self.ending(lent).is_some();
+        *self = Self { held: Vec::new(), done: told };
+        if told { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// It has ended by itself.

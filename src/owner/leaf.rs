@@ -4,7 +4,7 @@ use core::{
     cell::OnceCell,
     fmt,
     future::Future,
-    mem::ManuallyDrop,
+    mem::{self, ManuallyDrop},
     pin::Pin,
     task::{Context, Poll, Waker},
 };
@@ -25,6 +25,10 @@ pub struct LeafState {
     node: ManuallyDrop<OnceCell<Arc<Node>>>,
 }
 
+/// So often a future that is being ended is polled before all that holds it has come to know. Of many in one, each may
+/// have its turn late; but one that plain code has put aside never has.
+const IN_VAIN: usize = 32;
+
 /// Aborted when the run ends.
 struct Node {
     abort: AbortHandle,
@@ -35,6 +39,10 @@ struct Node {
 struct State {
     /// How many below take their time to end.
     holds: usize,
+    /// How many of them know that it is time.
+    told: usize,
+    /// How often it was polled since, and none of them was told.
+    in_vain: usize,
     /// Why the run is being ended, while some of them hold.
     ending: Option<Aborted>,
     /// Whom the last of them wakes.
@@ -73,14 +81,18 @@ impl LeafState {
             node.begin_end(aborted);
             if node.is_held(cx.waker()) {
                 let polled = slot.as_mut().as_pin_mut().map(|future| self.poll(future, cx, lent));
-                if polled.is_some_and(|polled| polled.is_pending()) && node.is_held(cx.waker()) {
+                if polled.is_some_and(|polled| polled.is_pending()) && node.goes_on(cx.waker()) {
                     return Poll::Pending;
                 }
             }
         }
         slot.set(None);
         self.clear();
-        Poll::Ready(())
+        // Where plain code around it is being ended, too, no more of that is to run.
+        match lent.leaves().any(|(leaf, _)| leaf.is_ending()) {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }
     }
 
     /// The run has ended.
@@ -124,7 +136,7 @@ impl LeafState {
     pub(super) fn hold(&self, lent: &Lent<'_>) -> Hold {
         let node = self.node(lent).clone();
         node.state.with(|state| state.holds += 1);
-        Hold { node }
+        Hold { node, told: false }
     }
 }
 
@@ -144,17 +156,32 @@ impl Node {
     fn is_held(&self, task: &Waker) -> bool {
         let mut task = Some(task.clone());
         let held = self.state.with(|state| {
-            core::mem::swap(&mut state.task, &mut task);
+            mem::swap(&mut state.task, &mut task);
             state.holds > 0
         });
         drop(task);
         held
     }
+
+    /// Whether it goes on, now that it was polled.
+    fn goes_on(&self, task: &Waker) -> bool {
+        let (goes_on, at_once) = self.state.with(|state| {
+            let knows = state.told > 0;
+            state.in_vain += usize::from(!knows);
+            (state.holds > 0 && (knows || state.in_vain < IN_VAIN), !knows)
+        });
+        if goes_on && at_once {
+            task.wake_by_ref();
+        }
+        goes_on
+    }
 }
 
-/// Keeps the leaf above from being dropped while it is being ended, until this is dropped.
+/// Keeps a leaf above from being dropped while it is being ended, until this is dropped.
 pub(crate) struct Hold {
     node: Arc<Node>,
+    /// It is known here that the leaf is being ended.
+    told: bool,
 }
 
 impl Hold {
@@ -163,9 +190,14 @@ impl Hold {
         leaf.node.get().is_some_and(|node| Arc::ptr_eq(node, &self.node))
     }
 
-    /// Why the leaf is being ended, if it is.
-    pub(crate) fn ending(&self) -> Option<Aborted> {
-        self.node.ending()
+    /// Why the leaf is being ended, if it is: from now on that is waited for.
+    pub(crate) fn ending(&mut self) -> Option<Aborted> {
+        self.node.state.with(|state| {
+            if state.ending.is_some() && !mem::replace(&mut self.told, true) {
+                state.told += 1;
+            }
+            state.ending.clone()
+        })
     }
 
     /// The handle that is aborted when it is.
@@ -178,6 +210,7 @@ impl Drop for Hold {
     fn drop(&mut self) {
         let task = self.node.state.with(|state| {
             state.holds -= 1;
+            state.told -= usize::from(self.told);
             if state.holds == 0 { state.task.take() } else { None }
         });
         let mut panics = Panics::default();

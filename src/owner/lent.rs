@@ -10,7 +10,6 @@ use super::{
     LeafState, Owner, ambient,
     core::Core,
     deadline::{Deadline, End},
-    leaf::Hold,
     reprieve::Reprieve,
     value::{Value, Values},
 };
@@ -50,8 +49,20 @@ pub(crate) enum Link<'a> {
     Grace(&'a Reprieve),
     /// Once it is to end, it isn't told so for a time.
     Shield(&'a Reprieve),
+    /// It runs in a bracket, which ends it when it is to end.
+    Bracket,
     /// It cleans up for a scope: neither an abort nor a deadline above is meant for it.
     CleanUp(&'a Core),
+}
+
+impl Link<'_> {
+    /// Whether it is told of its end, and ends what is below.
+    const fn is_told(&self) -> bool {
+        matches!(
+            self,
+            Self::Child(_) | Self::Grace(_) | Self::Shield(_) | Self::Bracket | Self::CleanUp(_)
+        )
+    }
 }
 
 impl<'a> Lent<'a> {
@@ -176,29 +187,14 @@ impl<'a> Lent<'a> {
         self.scopes().for_each(|scope| scope.note_overrun(who));
     }
 
-    /// The user's own future that this runs in, if nobody between the two is told of its end.
-    fn leaf(&self) -> Option<(&'a LeafState, &'a Lent<'a>)> {
-        for Lent { up, link } in self.all() {
-            match link {
-                Link::Leaf(leaf) => return up.map(|up| (*leaf, up)),
-                Link::Child(_) | Link::Grace(_) | Link::Shield(_) | Link::CleanUp(_) => break,
-                _ => {}
-            }
-        }
-        None
-    }
-
-    /// Whether `hold`, or where there is none, nothing, keeps the user's own future that this runs in from being dropped.
-    pub(super) fn is_held_by(&self, hold: Option<&Hold>) -> bool {
-        match (self.leaf(), hold) {
-            (Some((leaf, _)), Some(hold)) => hold.is_of(leaf),
-            (leaf, hold) => leaf.is_none() && hold.is_none(),
-        }
-    }
-
-    /// Keeps the user's own future that this runs in, if it does, from being dropped at once when it is to end.
-    pub(super) fn hold(&self) -> Option<Hold> {
-        self.leaf().map(|(leaf, above)| leaf.hold(above))
+    /// The user's own futures that this runs in, one in the other, the nearest first, and what each is lent. Those above
+    /// somebody who is told of their end are that one's business.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = (&'a LeafState, &'a Lent<'a>)> {
+        let below = self.all().take_while(|lent| !lent.link.is_told());
+        below.filter_map(|Lent { up, link }| match link {
+            Link::Leaf(leaf) => up.map(|up| (*leaf, up)),
+            _ => None,
+        })
     }
 
     /// The owner of the user's own future that is the nearest, if there is one.

@@ -33,7 +33,8 @@ pub struct Report {
     took: Option<Duration>,
 }
 
-/// How many members, or children, have ended in which way; each is counted once, but those who overran.
+/// How many members, or children, have ended in which way; each is counted once, but those who overran. A scope in a
+/// scope was aborted, or ran.
 ///
 /// ```
 /// use tenure::{OwnedFuture, Scope};

@@ -32,8 +32,6 @@ pub(crate) enum Outcome {
     Ran,
     Failed,
     Aborted,
-    /// It is a scope, and has closed: what it owned is counted there.
-    Closed,
 }
 
 impl Member {
@@ -64,13 +62,6 @@ impl Member {
                 tasks.reach(place, stage);
             }
         }
-    }
-
-    /// As a scope that is a member of another one: it isn't counted among those that have ended.
-    pub(super) fn of_scope(parent: &Arc<Core>) -> Self {
-        let mut member = Self::new(parent, None);
-        member.stage = Stage::Ended(Outcome::Closed);
-        member
     }
 
     pub(crate) fn has_begun(&self) -> bool {
@@ -117,17 +108,13 @@ impl Member {
         if core::mem::replace(&mut self.refused, true) {
             return false;
         }
-        let count = match self.stage {
-            Stage::New => Some(Count::NeverStarted),
-            Stage::Begun | Stage::Ending => Some(Count::Dropped),
-            Stage::Ended(Outcome::Ran) => Some(Count::Ran),
-            Stage::Ended(Outcome::Failed) => Some(Count::Failed),
-            Stage::Ended(Outcome::Aborted) => Some(Count::Aborted),
-            Stage::Ended(Outcome::Closed) => None,
-        };
-        if let Some(count) = count {
-            self.core.tally.add(count);
-        }
+        self.core.tally.add(match self.stage {
+            Stage::New => Count::NeverStarted,
+            Stage::Begun | Stage::Ending => Count::Dropped,
+            Stage::Ended(Outcome::Ran) => Count::Ran,
+            Stage::Ended(Outcome::Failed) => Count::Failed,
+            Stage::Ended(Outcome::Aborted) => Count::Aborted,
+        });
         if let (Some(place), Some(tasks)) = (self.place, self.core.tasks()) {
             tasks.strike(place);
         }

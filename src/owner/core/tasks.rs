@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use core::{mem, task::Waker, time::Duration};
 
-use super::{Core, Count, Deferred, Failure, FailureKind, Left, Member, Stage, Step};
+use super::{Core, Count, Deferred, Failure, FailureKind, Left, Member, Outcome, Stage, Step};
 use crate::{
     abort::{AbortReason, Name},
     owner::value::Values,
@@ -137,11 +137,12 @@ impl Tasks {
     /// Makes a scope that is new known to its timer and to its parent.
     pub(super) fn begin(core: &Arc<Core>, parent: Option<Arc<Core>>, rings: bool) {
         let Some(tasks) = core.tasks() else { return };
-        let member = parent.map(|parent| Member::of_scope(&parent));
+        let member = parent.map(|parent| Member::new(&parent, None));
         if let Some(refused) = member.as_ref().and_then(Member::refusal) {
             // It begins closed.
             core.abort.pass_on(refused);
             core.begin_close();
+            tasks.clean_up.with(|clean_up| clean_up.closed = true);
             return;
         }
         if rings {
@@ -338,8 +339,10 @@ impl Tasks {
             let child = above.kin.with(|kin| kin.children.remove(&number));
             drop(child);
         }
-        let parent = tasks.kin.with(|kin| kin.parent.take())?;
-        Some(parent.member)
+        let Parent { mut member, .. } = tasks.kin.with(|kin| kin.parent.take())?;
+        let outcome = if core.abort.is_aborted() { Outcome::Aborted } else { Outcome::Ran };
+        member.reach(Stage::Ended(outcome));
+        Some(member)
     }
 
     fn disarm(&self, core: &Core) {

@@ -594,11 +594,11 @@ where
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<Result<Fut::Output, Aborted>> {
-        match self.holding.told() {
+        match self.as_mut().project().holding.told(lent) {
             Told::Nothing => {}
             Told::ToEnd(aborted) => {
-                ready!(self.as_mut().poll_abort(state, cx, lent, &aborted));
-                self.project().holding.let_go();
+                // Pending for good, once that is done.
+                _ = self.poll_abort(state, cx, lent, &aborted);
                 return Poll::Pending;
             }
             Told::ToWait => return Poll::Pending,
@@ -619,13 +619,15 @@ where
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) -> Poll<()> {
+        if let Told::ToWait = self.as_mut().project().holding.told(lent) {
+            return Poll::Pending;
+        }
         if let Some(run) = self.as_mut().project().run {
             run.shared.core.abort.pass_on(aborted.clone().at(Position::Above));
             // A value that comes now comes too late.
             drop(ready!(self.as_mut().drive(cx, lent)));
         }
-        self.project().holding.clear();
-        Poll::Ready(())
+        self.project().holding.poll_end(lent)
     }
 }
 
