@@ -6,7 +6,6 @@
 //! 2. While it is at it, nobody tells it: it looks again before it rests. Looking and resting are one step.
 //! 3. A seat is in the queue exactly when it is `WOKEN` and was not taken out since. So it is there once at most.
 
-use alloc::vec::Vec;
 use core::{
     mem,
     task::{Poll, Waker},
@@ -14,6 +13,7 @@ use core::{
 
 use super::Core;
 use crate::{
+    fifo::Fifo,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -28,7 +28,7 @@ pub(crate) struct Queue(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     /// The first woken first.
-    woken: Vec<Arc<Seat>>,
+    woken: Fifo<Arc<Seat>>,
     task: Option<Waker>,
     /// The task is at it.
     polling: bool,
@@ -53,7 +53,7 @@ impl Queue {
     }
 
     /// Takes out who was woken, into a list that is empty.
-    pub(crate) fn take(&self, into: &mut Vec<Arc<Seat>>) {
+    pub(crate) fn take(&self, into: &mut Fifo<Arc<Seat>>) {
         self.0.with(|state| {
             state.noted = false;
             mem::swap(&mut state.woken, into);
@@ -85,7 +85,7 @@ impl Queue {
         let mut seat = Some(seat);
         self.tell(|state| {
             if !state.closed {
-                state.woken.extend(seat.take());
+                seat.take().into_iter().for_each(|seat| state.woken.push(seat));
             }
         });
     }

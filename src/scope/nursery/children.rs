@@ -1,6 +1,5 @@
 //! The children of a nursery, of which it polls those that were woken.
 
-use alloc::vec::Vec;
 use core::{
     pin::Pin,
     task::{Context, Poll, Waker},
@@ -8,22 +7,23 @@ use core::{
 
 use super::{
     child::Child,
+    places::Places,
     shared::{ChildOf, EndedOf, Family},
 };
 use crate::{
     abort::Aborted,
+    fifo::Fifo,
     owner::{
         Lent,
         core::{Core, Seat},
     },
-    slab::Slab,
     sync::Arc,
     wake::{Panic, caught},
 };
 
 /// Those that were polled, and have not ended.
 pub(super) struct Children<F: Family> {
-    places: Slab<ChildOf<F>>,
+    places: Places<ChildOf<F>>,
     /// A seat whose key is that of the next place: one that is ready at once leaves it as it was.
     spare: Option<(Arc<Seat>, Waker)>,
 }
@@ -36,7 +36,7 @@ pub(super) enum End<F: Family> {
 
 impl<F: Family> Default for Children<F> {
     fn default() -> Self {
-        Self { places: Slab::default(), spare: None }
+        Self { places: Places::default(), spare: None }
     }
 }
 
@@ -53,7 +53,7 @@ impl<F: Family> Children<F> {
         core: &Arc<Core>,
         lent: &Lent<'_>,
     ) -> Option<(ChildOf<F>, End<F>)> {
-        let key = self.places.next_key() as u32;
+        let key = self.places.next_key();
         let (seat, waker) = match self.spare.take() {
             Some(spare) if spare.0.key() == key => spare,
             _ => {
@@ -83,7 +83,7 @@ impl<F: Family> Children<F> {
         seat: Arc<Seat>,
         lent: &Lent<'_>,
     ) -> Option<(ChildOf<F>, End<F>)> {
-        let key = seat.key() as usize;
+        let key = seat.key();
         let child = self.places.get_mut(key)?;
         let waker = Waker::from(seat.clone());
         let Poll::Ready(end) = poll::<F>(child.as_mut(), &waker, lent) else { return None };
@@ -98,7 +98,7 @@ impl<F: Family> Children<F> {
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) -> Option<(ChildOf<F>, Result<(), Panic>)> {
-        let key = seat.key() as usize;
+        let key = seat.key();
         let child = self.places.get_mut(key)?;
         let waker = Waker::from(seat.clone());
         let mut cx = Context::from_waker(&waker);
@@ -120,31 +120,31 @@ impl<F: Family> Children<F> {
         lent: &Lent<'_>,
         aborted: &Aborted,
         mut panicked: impl FnMut(&F::Child, Panic),
-    ) -> Vec<ChildOf<F>> {
-        let mut holding = Vec::new();
-        let ended = self.places.take_where(|key, child| {
+    ) -> Fifo<ChildOf<F>> {
+        let mut ended = Fifo::default();
+        for key in 0..self.places.end() {
+            let Some(child) = self.places.get_mut(key) else { continue };
             match caught(|| child.as_mut().poll_abort(cx, lent, aborted)) {
-                Ok(Poll::Ready(())) => true,
+                Ok(Poll::Ready(())) => {}
                 Ok(Poll::Pending) => {
-                    holding.push(key);
-                    false
+                    // It has been polled with the waker of the task; from now on it has its own.
+                    Waker::from(Seat::new(core, key)).wake();
+                    continue;
                 }
-                Err(panic) => {
-                    panicked(child, panic);
-                    true
-                }
+                Err(panic) => panicked(child, panic),
             }
-        });
-        for key in holding {
-            // It has been polled with the waker of the task; from now on it has its own.
-            Waker::from(Seat::new(core, key as u32)).wake();
+            self.places.remove(key).into_iter().for_each(|child| ended.push(child));
         }
         ended
     }
 
     /// Gives out all of them, to be dropped.
-    pub(super) fn take_all(&mut self) -> Vec<ChildOf<F>> {
-        self.places.take_where(|_, _| true)
+    pub(super) fn take_all(&mut self) -> Fifo<ChildOf<F>> {
+        let mut all = Fifo::default();
+        for key in 0..self.places.end() {
+            self.places.remove(key).into_iter().for_each(|child| all.push(child));
+        }
+        all
     }
 }
 

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     abort::{AbortHandle, AbortReason, Aborted, Name, OnAbort, Position, WaitAborted},
+    fifo::Fifo,
     operation::{LeafState, Operation},
     owner::{
         Holding, Lent, Link, Told,
@@ -55,8 +56,8 @@ struct Run<F: Family> {
     waiting: WaitAborted,
     /// When it began to end, where somebody is to be told.
     since: Option<Instant>,
-    arrivals: Vec<ChildOf<F>>,
-    woken: Vec<Arc<Seat>>,
+    arrivals: Fifo<ChildOf<F>>,
+    woken: Fifo<Arc<Seat>>,
 }
 
 enum Stage<F: Family> {
@@ -92,8 +93,6 @@ const BODY: u32 = u32::MAX;
 const PASSES: usize = 2;
 /// So often it looks in one poll for those that have come, spawned by those that came before.
 const GENERATIONS: usize = 32;
-/// Up to so many places of a list are kept for the next time.
-const KEPT: usize = 64;
 
 /// What the error of a nursery makes of what its body returned.
 pub trait Judges<T>: sealed::Judges<T> {}
@@ -162,8 +161,8 @@ impl<F: Family> Run<F> {
             above: None,
             waiting,
             since: None,
-            arrivals: Vec::new(),
-            woken: Vec::new(),
+            arrivals: Fifo::default(),
+            woken: Fifo::default(),
         }
     }
 
@@ -258,10 +257,10 @@ impl<F: Family> Run<F> {
         F::Error: Judges<Fut::Output>,
     {
         let core = self.shared.core.clone();
-        let mut woken = mem::take(&mut self.woken);
-        core.queue.take(&mut woken);
-        for seat in woken.drain(..) {
+        core.queue.take(&mut self.woken);
+        while let Some(seat) = self.woken.pop() {
             if core.abort.is_aborted() {
+                self.woken = Fifo::default();
                 break;
             }
             if !seat.begin_poll() {
@@ -273,20 +272,15 @@ impl<F: Family> Run<F> {
                 self.note(child, end);
             }
         }
-        self.woken = kept(woken);
         for _ in 0..GENERATIONS {
-            let mut arrivals = mem::take(&mut self.arrivals);
-            self.shared.take_arrivals(&mut arrivals);
-            let none = arrivals.is_empty();
-            let mut coming = arrivals.drain(..);
+            self.shared.take_arrivals(&mut self.arrivals);
+            let none = self.arrivals.is_empty();
             while !core.abort.is_aborted() {
-                let Some(child) = coming.next() else { break };
+                let Some(child) = self.arrivals.pop() else { break };
                 if let Some((child, end)) = self.children.poll_first(child, &core, lent) {
                     self.note(child, end);
                 }
             }
-            let never_started: Vec<_> = coming.collect();
-            self.arrivals = if never_started.is_empty() { kept(arrivals) } else { never_started };
             if none || core.abort.is_aborted() {
                 return false;
             }
@@ -398,9 +392,8 @@ impl<F: Family> Run<F> {
         aborted: &Aborted,
     ) {
         let core = self.shared.core.clone();
-        let mut woken = mem::take(&mut self.woken);
-        core.queue.take(&mut woken);
-        for seat in woken.drain(..) {
+        core.queue.take(&mut self.woken);
+        while let Some(seat) = self.woken.pop() {
             if !seat.begin_poll() {
                 continue;
             }
@@ -422,7 +415,6 @@ impl<F: Family> Run<F> {
                 self.discard(child);
             }
         }
-        self.woken = kept(woken);
     }
 
     fn begin_clean_up(&mut self, lent: &Lent<'_>) {
@@ -502,11 +494,6 @@ impl<F: Family> Run<F> {
             forget(panic);
         }
     }
-}
-
-/// A list to be used again, unless it has become large.
-fn kept<T>(list: Vec<T>) -> Vec<T> {
-    if list.capacity() > KEPT { Vec::new() } else { list }
 }
 
 impl<Fut: Future, F: Family> Nursed<Fut, F> {
