@@ -10,6 +10,7 @@ mod run;
 mod shared;
 mod spawns;
 mod try_scope;
+mod turns;
 
 use alloc::boxed::Box;
 use core::{fmt, future::Future, panic::Location, pin::Pin, time::Duration};

@@ -14,8 +14,9 @@ use pin_project::{pin_project, pinned_drop};
 use super::{
     super::Report,
     child::{Child, Ended},
-    children::{Children, End},
+    children::{Children, End, Polled},
     shared::{ChildOf, Family, Shared, StepOf},
+    turns::{BODY, Turn, Turns},
 };
 use crate::{
     abort::{AbortHandle, AbortReason, Aborted, Name, OnAbort, Position, WaitAborted},
@@ -57,7 +58,7 @@ struct Run<F: Family> {
     /// When it began to end, where somebody is to be told.
     since: Option<Instant>,
     arrivals: Fifo<ChildOf<F>>,
-    woken: Fifo<Arc<Seat>>,
+    turns: Turns,
 }
 
 enum Stage<F: Family> {
@@ -85,9 +86,6 @@ enum First<E> {
     Error(E),
     Panic(Panic),
 }
-
-/// The key of the body, among those of the children.
-const BODY: u32 = u32::MAX;
 
 /// In one poll whoever was woken is polled; those that this wakes, once more; then other tasks have a turn.
 const PASSES: usize = 2;
@@ -162,7 +160,7 @@ impl<F: Family> Run<F> {
             waiting,
             since: None,
             arrivals: Fifo::default(),
-            woken: Fifo::default(),
+            turns: Turns::default(),
         }
     }
 
@@ -179,7 +177,7 @@ impl<F: Family> Run<F> {
             };
             self.above = Some(above.on_abort(pass_on));
         }
-        Waker::from(Seat::new(core, BODY)).wake();
+        self.turns.again(BODY, &core.queue);
         self.stage = Stage::Running;
     }
 
@@ -230,7 +228,7 @@ impl<F: Family> Run<F> {
                 core.queue.leave();
                 return cleaned;
             }
-            if !more && core.queue.rest().is_ready() {
+            if !more && !self.turns.is_due() && core.queue.rest().is_ready() {
                 return self.wait_for_abort(cx);
             }
         }
@@ -257,19 +255,28 @@ impl<F: Family> Run<F> {
         F::Error: Judges<Fut::Output>,
     {
         let core = self.shared.core.clone();
-        core.queue.take(&mut self.woken);
-        while let Some(seat) = self.woken.pop() {
+        self.turns.begin(&core.queue);
+        while let Some(turn) = self.turns.next() {
             if core.abort.is_aborted() {
-                self.woken = Fifo::default();
-                break;
+                return false;
             }
-            if !seat.begin_poll() {
-                continue;
-            }
-            if seat.key() == BODY {
-                self.poll_body(body.reborrow(), &seat, lent);
-            } else if let Some((child, end)) = self.children.poll_woken(seat, lent) {
-                self.note(child, end);
+            match turn {
+                Turn::Of(BODY) => self.poll_body_again(body.reborrow(), lent),
+                Turn::Of(key) => {
+                    let polled = self.children.poll_again(key, &core, lent);
+                    self.note_polled(polled);
+                }
+                Turn::By(seat) if !seat.begin_poll() => {}
+                Turn::By(seat) if seat.key() == BODY => {
+                    if self.poll_body(body.reborrow(), &Waker::from(seat.clone()), lent) {
+                        seat.leave();
+                    }
+                }
+                Turn::By(seat) => {
+                    if let Some((child, end)) = self.children.poll_woken(seat, lent) {
+                        self.note(child, end);
+                    }
+                }
             }
         }
         for _ in 0..GENERATIONS {
@@ -277,9 +284,8 @@ impl<F: Family> Run<F> {
             let none = self.arrivals.is_empty();
             while !core.abort.is_aborted() {
                 let Some(child) = self.arrivals.pop() else { break };
-                if let Some((child, end)) = self.children.poll_first(child, &core, lent) {
-                    self.note(child, end);
-                }
+                let polled = self.children.poll_first(child, &core, lent);
+                self.note_polled(polled);
             }
             if none || core.abort.is_aborted() {
                 return false;
@@ -288,19 +294,37 @@ impl<F: Family> Run<F> {
         true
     }
 
-    fn poll_body<Fut: Future>(&mut self, mut body: Body<'_, Fut>, seat: &Arc<Seat>, lent: &Lent<'_>)
+    /// Polls the body, which has no seat.
+    fn poll_body_again<Fut: Future>(&mut self, body: Body<'_, Fut>, lent: &Lent<'_>)
     where
         F::Error: Judges<Fut::Output>,
     {
-        let Some(future) = body.future.as_mut().as_pin_mut() else { return };
-        let waker = Waker::from(seat.clone());
-        let mut cx = Context::from_waker(&waker);
-        let polled = match caught(|| body.leaf.poll(future, &mut cx, lent)) {
-            Ok(Poll::Pending) => return,
+        let core = self.shared.core.clone();
+        let loan = self.children.lend(BODY, &core);
+        if self.poll_body(body, &loan.waker, lent) {
+            self.children.end(loan);
+        } else if self.children.take_back(loan) {
+            self.turns.again(BODY, &core.queue);
+        }
+    }
+
+    /// Polls the body, and tells whether it has ended.
+    fn poll_body<Fut: Future>(
+        &mut self,
+        mut body: Body<'_, Fut>,
+        waker: &Waker,
+        lent: &Lent<'_>,
+    ) -> bool
+    where
+        F::Error: Judges<Fut::Output>,
+    {
+        let Some(future) = body.future.as_mut().as_pin_mut() else { return true };
+        let polled = match caught(|| body.leaf.poll(future, &mut Context::from_waker(waker), lent))
+        {
+            Ok(Poll::Pending) => return false,
             Ok(Poll::Ready(output)) => Ok(output),
             Err(panic) => Err(panic),
         };
-        seat.leave();
         let core = self.shared.core.clone();
         let aborted = core.abort.is_aborted();
         let mut panics = Panics::default();
@@ -326,6 +350,7 @@ impl<F: Family> Run<F> {
             body.leaf.clear();
         });
         self.note_panics(None, panics);
+        true
     }
 
     /// All that it owns is to end now.
@@ -337,6 +362,7 @@ impl<F: Family> Run<F> {
     ) {
         let core = self.shared.core.clone();
         let aborted = core.refusal();
+        self.turns.clear();
         self.since = self.now(lent);
         let mut panics = Panics::default();
         if self.body != (BodyStage::Returned { aborted: true }) {
@@ -392,8 +418,10 @@ impl<F: Family> Run<F> {
         aborted: &Aborted,
     ) {
         let core = self.shared.core.clone();
-        core.queue.take(&mut self.woken);
-        while let Some(seat) = self.woken.pop() {
+        self.turns.begin(&core.queue);
+        while let Some(turn) = self.turns.next() {
+            // By key nobody comes any more.
+            let Turn::By(seat) = turn else { continue };
             if !seat.begin_poll() {
                 continue;
             }
@@ -425,6 +453,14 @@ impl<F: Family> Run<F> {
     /// The present, where somebody is to be told how long the end took.
     fn now(&self, lent: &Lent<'_>) -> Option<Instant> {
         if self.shared.tells() { lent.timer().map(|timer| timer.now()) } else { None }
+    }
+
+    fn note_polled(&mut self, polled: Polled<F>) {
+        match polled {
+            Polled::Pending => {}
+            Polled::Again(key) => self.turns.again(key, &self.shared.core.queue),
+            Polled::Ended(child, end) => self.note(child, end),
+        }
     }
 
     /// What became of a child is noted, and what is left of it dropped.
