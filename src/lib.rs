@@ -88,6 +88,7 @@ pub mod with_abort;
 pub mod with_timer;
 pub mod with_value;
 
+mod fifo;
 mod slab;
 mod slot;
 mod sync;

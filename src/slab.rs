@@ -36,17 +36,6 @@ impl<T> Slab<T> {
         self.places.len() - 1
     }
 
-    /// The key that the next one is going to have.
-    pub(crate) fn next_key(&mut self) -> usize {
-        while let Some(&key) = self.vacant.last() {
-            if let Some(None) = self.places.get(key) {
-                return key;
-            }
-            self.vacant.pop();
-        }
-        self.places.len()
-    }
-
     pub(crate) fn get_mut(&mut self, key: usize) -> Option<&mut T> {
         self.places.get_mut(key)?.as_mut()
     }
@@ -72,26 +61,6 @@ impl<T> Slab<T> {
             self.vacant.shrink_to(len);
         }
         Some(value)
-    }
-
-    /// Takes out all those of which `f` says so.
-    pub(crate) fn take_where(&mut self, mut f: impl FnMut(usize, &mut T) -> bool) -> Vec<T> {
-        let mut taken_out = Vec::with_capacity(self.taken);
-        for (key, place) in self.places.iter_mut().enumerate() {
-            if let Some(value) = place {
-                if f(key, value) {
-                    taken_out.extend(place.take());
-                }
-            }
-        }
-        self.taken -= taken_out.len();
-        if self.taken == 0 {
-            (self.places, self.vacant) = (Vec::new(), Vec::new());
-        } else {
-            let vacant = self.places.iter().enumerate().filter(|(_, place)| place.is_none());
-            self.vacant = vacant.map(|(key, _)| key).collect();
-        }
-        taken_out
     }
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {

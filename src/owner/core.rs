@@ -13,8 +13,7 @@ use core::fmt;
 pub(crate) use clean_up::{Deferred, Later, Now, Step};
 pub(crate) use left::Left;
 pub(crate) use member::{Member, Outcome, Stage};
-use queue::Queue;
-pub(crate) use queue::Seat;
+pub(crate) use queue::{Queue, Seat};
 pub(crate) use tally::{Count, Failure, FailureKind, Failures, Tally};
 pub(crate) use tasks::{Deferral, Settings, Tasks, ToClose};
 

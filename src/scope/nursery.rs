@@ -5,10 +5,12 @@ mod child;
 mod children;
 mod join;
 mod local;
+mod places;
 mod run;
 mod shared;
 mod spawns;
 mod try_scope;
+mod turns;
 
 use alloc::boxed::Box;
 use core::{fmt, future::Future, panic::Location, pin::Pin, time::Duration};

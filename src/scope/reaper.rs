@@ -1,11 +1,9 @@
 //! Somebody who polls the clean-up of scopes that nobody closes.
 
-use alloc::vec::Vec;
 use core::{
     convert::Infallible,
     fmt,
     future::Future,
-    mem,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
@@ -15,6 +13,7 @@ use futures_core::FusedFuture;
 use super::close::Closing;
 use crate::{
     abort::AbortHandle,
+    fifo::Fifo,
     owner::core::{Core, Left, Seat},
     slab::Slab,
     sync::Arc,
@@ -151,7 +150,7 @@ struct Crew {
     at_work: Slab<Job>,
     /// Whose queue tells which of them are to be polled.
     core: Arc<Core>,
-    woken: Vec<Arc<Seat>>,
+    woken: Fifo<Arc<Seat>>,
     place: Option<Listening>,
     done: usize,
 }
@@ -168,7 +167,7 @@ impl Crew {
             left,
             at_work: Slab::default(),
             core: Core::of_nursery(AbortHandle::never()),
-            woken: Vec::new(),
+            woken: Fifo::default(),
             place: None,
             done: 0,
         }
@@ -182,9 +181,8 @@ impl Crew {
             let key = at_work.insert(Job { closing: Closing::new(), core: next });
             Waker::from(Seat::new(core, key as u32)).wake();
         }
-        let mut now = mem::take(woken);
-        core.queue.take(&mut now);
-        for seat in now.drain(..) {
+        core.queue.take(woken);
+        while let Some(seat) = woken.pop() {
             let key = seat.key() as usize;
             let Some(job) = at_work.get_mut(key).filter(|_| seat.begin_poll()) else { continue };
             let waker = Waker::from(seat.clone());
@@ -194,7 +192,6 @@ impl Crew {
                 *done += 1;
             }
         }
-        *woken = now;
         if core.queue.rest().is_pending() {
             core.queue.leave();
             cx.waker().wake_by_ref();

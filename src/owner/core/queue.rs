@@ -4,9 +4,12 @@
 //!
 //! 1. Whoever comes while the task is not at it tells it: at once, and only the first one, who takes its waker.
 //! 2. While it is at it, nobody tells it: it looks again before it rests. Looking and resting are one step.
-//! 3. A seat is in the queue exactly when it is `WOKEN` and was not taken out since. So it is there once at most.
+//! 3. A seat is in the queue exactly when it is `WOKEN`, was not taken out since, and is not `LENT`. So it is there
+//!    once at most.
+//! 4. A seat that is lent for a poll is nobody else's when the poll begins. A wake-up within the poll only marks it: the
+//!    task looks when it takes the seat back, and polls again. Where nobody has kept the waker, which is what most do
+//!    that are ready or have merely let others have their turn, the seat is lent to the next one.
 
-use alloc::vec::Vec;
 use core::{
     mem,
     task::{Poll, Waker},
@@ -14,6 +17,7 @@ use core::{
 
 use super::Core;
 use crate::{
+    fifo::Fifo,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -23,12 +27,17 @@ use crate::{
 };
 
 #[derive(Debug, Default)]
-pub(crate) struct Queue(Mutex<State>);
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    /// How many have come since the task looked. Relaxed: written under the lock, and read by the task to put in their
+    /// order those that it puts off itself; between two threads there is none.
+    came: AtomicU32,
+}
 
 #[derive(Debug, Default)]
 struct State {
     /// The first woken first.
-    woken: Vec<Arc<Seat>>,
+    woken: Fifo<Arc<Seat>>,
     task: Option<Waker>,
     /// The task is at it.
     polling: bool,
@@ -41,28 +50,34 @@ struct State {
 impl Queue {
     /// The task begins to look.
     pub(crate) fn enter(&self, task: &Waker) {
-        let known = self.0.with(|state| {
+        let known = self.state.with(|state| {
             state.polling = true;
             state.task.as_ref().is_some_and(|known| known.will_wake(task))
         });
         if !known {
             let mut task = Some(task.clone());
-            self.0.with(|state| mem::swap(&mut state.task, &mut task));
+            self.state.with(|state| mem::swap(&mut state.task, &mut task));
             drop(task);
         }
     }
 
     /// Takes out who was woken, into a list that is empty.
-    pub(crate) fn take(&self, into: &mut Vec<Arc<Seat>>) {
-        self.0.with(|state| {
+    pub(crate) fn take(&self, into: &mut Fifo<Arc<Seat>>) {
+        self.state.with(|state| {
             state.noted = false;
+            self.came.store(0, Ordering::Relaxed);
             mem::swap(&mut state.woken, into);
         });
     }
 
+    /// How many were woken since.
+    pub(crate) fn came(&self) -> u32 {
+        self.came.load(Ordering::Relaxed)
+    }
+
     /// The task rests: ready, unless something has come since it looked.
     pub(crate) fn rest(&self) -> Poll<()> {
-        self.0.with(|state| {
+        self.state.with(|state| {
             if state.noted || !state.woken.is_empty() {
                 return Poll::Pending;
             }
@@ -73,7 +88,7 @@ impl Queue {
 
     /// The task rests though something may have come: it has woken itself.
     pub(crate) fn leave(&self) {
-        self.0.with(|state| state.polling = false);
+        self.state.with(|state| state.polling = false);
     }
 
     /// Something has come that the task has to look for.
@@ -85,13 +100,14 @@ impl Queue {
         let mut seat = Some(seat);
         self.tell(|state| {
             if !state.closed {
-                state.woken.extend(seat.take());
+                seat.take().into_iter().for_each(|seat| state.woken.push(seat));
+                self.came.store(state.woken.len() as u32, Ordering::Relaxed);
             }
         });
     }
 
     fn tell(&self, change: impl FnOnce(&mut State)) {
-        let task = self.0.with(|state| {
+        let task = self.state.with(|state| {
             change(state);
             if state.polling { None } else { state.task.take() }
         });
@@ -102,7 +118,7 @@ impl Queue {
 
     /// Nobody looks any more. A seat keeps the queue alive, so none may stay in it.
     pub(crate) fn close(&self) {
-        let left = self.0.with(|state| {
+        let left = self.state.with(|state| {
             state.closed = true;
             (mem::take(&mut state.woken), state.task.take())
         });
@@ -116,8 +132,9 @@ impl Queue {
 #[derive(Debug)]
 pub(crate) struct Seat {
     core: Arc<Core>,
-    key: u32,
-    /// `WOKEN` and `GONE`.
+    /// Relaxed: it changes while nobody else has the seat.
+    key: AtomicU32,
+    /// `WOKEN`, `GONE` and `LENT`.
     ///
     /// AcqRel where it changes: what was done before the wake-up is seen in the poll that follows.
     state: AtomicU32,
@@ -126,14 +143,29 @@ pub(crate) struct Seat {
 const WOKEN: u32 = 1;
 /// It has ended, and another one may have its key.
 const GONE: u32 = 2;
+/// It is being polled, and whoever polls it is going to look.
+const LENT: u32 = 4;
 
 impl Seat {
     pub(crate) fn new(core: &Arc<Core>, key: u32) -> Arc<Self> {
-        Arc::new(Self { core: core.clone(), key, state: AtomicU32::new(0) })
+        Arc::new(Self { core: core.clone(), key: AtomicU32::new(key), state: AtomicU32::new(0) })
     }
 
-    pub(crate) const fn key(&self) -> u32 {
-        self.key
+    pub(crate) fn key(&self) -> u32 {
+        self.key.load(Ordering::Relaxed)
+    }
+
+    /// It is lent to the one with that key, for a poll. Nobody else has it.
+    pub(crate) fn lend(&self, key: u32) {
+        self.key.store(key, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `is_to_wake`. Whoever finds it lent does so after this, and so has not let
+        // go of it before: a wake-up that was meant for the one before is in what was found when it was taken back.
+        self.state.store(LENT, Ordering::Release);
+    }
+
+    /// It is taken back from one that is pending. Tells whether that was woken meanwhile: then it is to be polled again.
+    pub(crate) fn take_back(&self) -> bool {
+        self.state.fetch_and(!LENT, Ordering::AcqRel) & WOKEN != 0
     }
 
     /// It is about to be polled: from now on it can be woken again. Tells whether it is still there.
@@ -141,9 +173,15 @@ impl Seat {
         self.state.fetch_and(!WOKEN, Ordering::AcqRel) & GONE == 0
     }
 
-    /// Whether nobody wakes it who has come by it before: it can be another's. `others` are the caller's.
+    /// Whether nobody has it any more but the caller, who has it once, and `others`.
     pub(crate) fn is_as_new(this: &Arc<Self>, others: usize) -> bool {
         Arc::strong_count(this) == 1 + others
+    }
+
+    /// It was woken while it was lent, and isn't any more.
+    pub(crate) fn wake_again(this: Arc<Self>) {
+        let core = this.core.clone();
+        core.queue.push(this);
     }
 
     /// It has ended: nobody is woken by it any more.
@@ -153,8 +191,7 @@ impl Seat {
 
     fn wake(this: Arc<Self>) {
         if this.is_to_wake() {
-            let core = this.core.clone();
-            core.queue.push(this);
+            Self::wake_again(this);
         }
     }
 

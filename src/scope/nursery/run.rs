@@ -14,11 +14,13 @@ use pin_project::{pin_project, pinned_drop};
 use super::{
     super::Report,
     child::{Child, Ended},
-    children::{Children, End},
+    children::{Children, End, Polled},
     shared::{ChildOf, Family, Shared, StepOf},
+    turns::{BODY, Turn, Turns},
 };
 use crate::{
     abort::{AbortHandle, AbortReason, Aborted, Name, OnAbort, Position, WaitAborted},
+    fifo::Fifo,
     operation::{LeafState, Operation},
     owner::{
         Holding, Lent, Link, Told,
@@ -55,8 +57,8 @@ struct Run<F: Family> {
     waiting: WaitAborted,
     /// When it began to end, where somebody is to be told.
     since: Option<Instant>,
-    arrivals: Vec<ChildOf<F>>,
-    woken: Vec<Arc<Seat>>,
+    arrivals: Fifo<ChildOf<F>>,
+    turns: Turns,
 }
 
 enum Stage<F: Family> {
@@ -85,15 +87,10 @@ enum First<E> {
     Panic(Panic),
 }
 
-/// The key of the body, among those of the children.
-const BODY: u32 = u32::MAX;
-
 /// In one poll whoever was woken is polled; those that this wakes, once more; then other tasks have a turn.
 const PASSES: usize = 2;
 /// So often it looks in one poll for those that have come, spawned by those that came before.
 const GENERATIONS: usize = 32;
-/// Up to so many places of a list are kept for the next time.
-const KEPT: usize = 64;
 
 /// What the error of a nursery makes of what its body returned.
 pub trait Judges<T>: sealed::Judges<T> {}
@@ -162,8 +159,8 @@ impl<F: Family> Run<F> {
             above: None,
             waiting,
             since: None,
-            arrivals: Vec::new(),
-            woken: Vec::new(),
+            arrivals: Fifo::default(),
+            turns: Turns::default(),
         }
     }
 
@@ -180,7 +177,7 @@ impl<F: Family> Run<F> {
             };
             self.above = Some(above.on_abort(pass_on));
         }
-        Waker::from(Seat::new(core, BODY)).wake();
+        self.turns.again(BODY, &core.queue);
         self.stage = Stage::Running;
     }
 
@@ -231,7 +228,7 @@ impl<F: Family> Run<F> {
                 core.queue.leave();
                 return cleaned;
             }
-            if !more && core.queue.rest().is_ready() {
+            if !more && !self.turns.is_due() && core.queue.rest().is_ready() {
                 return self.wait_for_abort(cx);
             }
         }
@@ -258,35 +255,38 @@ impl<F: Family> Run<F> {
         F::Error: Judges<Fut::Output>,
     {
         let core = self.shared.core.clone();
-        let mut woken = mem::take(&mut self.woken);
-        core.queue.take(&mut woken);
-        for seat in woken.drain(..) {
+        self.turns.begin(&core.queue);
+        while let Some(turn) = self.turns.next() {
             if core.abort.is_aborted() {
-                break;
+                return false;
             }
-            if !seat.begin_poll() {
-                continue;
-            }
-            if seat.key() == BODY {
-                self.poll_body(body.reborrow(), &seat, lent);
-            } else if let Some((child, end)) = self.children.poll_woken(seat, lent) {
-                self.note(child, end);
-            }
-        }
-        self.woken = kept(woken);
-        for _ in 0..GENERATIONS {
-            let mut arrivals = mem::take(&mut self.arrivals);
-            self.shared.take_arrivals(&mut arrivals);
-            let none = arrivals.is_empty();
-            let mut coming = arrivals.drain(..);
-            while !core.abort.is_aborted() {
-                let Some(child) = coming.next() else { break };
-                if let Some((child, end)) = self.children.poll_first(child, &core, lent) {
-                    self.note(child, end);
+            match turn {
+                Turn::Of(BODY) => self.poll_body_again(body.reborrow(), lent),
+                Turn::Of(key) => {
+                    let polled = self.children.poll_again(key, &core, lent);
+                    self.note_polled(polled);
+                }
+                Turn::By(seat) if !seat.begin_poll() => {}
+                Turn::By(seat) if seat.key() == BODY => {
+                    if self.poll_body(body.reborrow(), &Waker::from(seat.clone()), lent) {
+                        seat.leave();
+                    }
+                }
+                Turn::By(seat) => {
+                    if let Some((child, end)) = self.children.poll_woken(seat, lent) {
+                        self.note(child, end);
+                    }
                 }
             }
-            let never_started: Vec<_> = coming.collect();
-            self.arrivals = if never_started.is_empty() { kept(arrivals) } else { never_started };
+        }
+        for _ in 0..GENERATIONS {
+            self.shared.take_arrivals(&mut self.arrivals);
+            let none = self.arrivals.is_empty();
+            while !core.abort.is_aborted() {
+                let Some(child) = self.arrivals.pop() else { break };
+                let polled = self.children.poll_first(child, &core, lent);
+                self.note_polled(polled);
+            }
             if none || core.abort.is_aborted() {
                 return false;
             }
@@ -294,19 +294,37 @@ impl<F: Family> Run<F> {
         true
     }
 
-    fn poll_body<Fut: Future>(&mut self, mut body: Body<'_, Fut>, seat: &Arc<Seat>, lent: &Lent<'_>)
+    /// Polls the body, which has no seat.
+    fn poll_body_again<Fut: Future>(&mut self, body: Body<'_, Fut>, lent: &Lent<'_>)
     where
         F::Error: Judges<Fut::Output>,
     {
-        let Some(future) = body.future.as_mut().as_pin_mut() else { return };
-        let waker = Waker::from(seat.clone());
-        let mut cx = Context::from_waker(&waker);
-        let polled = match caught(|| body.leaf.poll(future, &mut cx, lent)) {
-            Ok(Poll::Pending) => return,
+        let core = self.shared.core.clone();
+        let loan = self.children.lend(BODY, &core);
+        if self.poll_body(body, &loan.waker, lent) {
+            self.children.end(loan);
+        } else if self.children.take_back(loan) {
+            self.turns.again(BODY, &core.queue);
+        }
+    }
+
+    /// Polls the body, and tells whether it has ended.
+    fn poll_body<Fut: Future>(
+        &mut self,
+        mut body: Body<'_, Fut>,
+        waker: &Waker,
+        lent: &Lent<'_>,
+    ) -> bool
+    where
+        F::Error: Judges<Fut::Output>,
+    {
+        let Some(future) = body.future.as_mut().as_pin_mut() else { return true };
+        let polled = match caught(|| body.leaf.poll(future, &mut Context::from_waker(waker), lent))
+        {
+            Ok(Poll::Pending) => return false,
             Ok(Poll::Ready(output)) => Ok(output),
             Err(panic) => Err(panic),
         };
-        seat.leave();
         let core = self.shared.core.clone();
         let aborted = core.abort.is_aborted();
         let mut panics = Panics::default();
@@ -332,6 +350,7 @@ impl<F: Family> Run<F> {
             body.leaf.clear();
         });
         self.note_panics(None, panics);
+        true
     }
 
     /// All that it owns is to end now.
@@ -343,6 +362,7 @@ impl<F: Family> Run<F> {
     ) {
         let core = self.shared.core.clone();
         let aborted = core.refusal();
+        self.turns.clear();
         self.since = self.now(lent);
         let mut panics = Panics::default();
         if self.body != (BodyStage::Returned { aborted: true }) {
@@ -398,9 +418,10 @@ impl<F: Family> Run<F> {
         aborted: &Aborted,
     ) {
         let core = self.shared.core.clone();
-        let mut woken = mem::take(&mut self.woken);
-        core.queue.take(&mut woken);
-        for seat in woken.drain(..) {
+        self.turns.begin(&core.queue);
+        while let Some(turn) = self.turns.next() {
+            // By key nobody comes any more.
+            let Turn::By(seat) = turn else { continue };
             if !seat.begin_poll() {
                 continue;
             }
@@ -420,7 +441,6 @@ impl<F: Family> Run<F> {
                 self.discard(child, Some(aborted));
             }
         }
-        self.woken = kept(woken);
     }
 
     fn begin_clean_up(&mut self, lent: &Lent<'_>) {
@@ -431,6 +451,14 @@ impl<F: Family> Run<F> {
     /// The present, where somebody is to be told how long the end took.
     fn now(&self, lent: &Lent<'_>) -> Option<Instant> {
         if self.shared.tells() { lent.timer().map(|timer| timer.now()) } else { None }
+    }
+
+    fn note_polled(&mut self, polled: Polled<F>) {
+        match polled {
+            Polled::Pending => {}
+            Polled::Again(key) => self.turns.again(key, &self.shared.core.queue),
+            Polled::Ended(child, end) => self.note(child, end),
+        }
     }
 
     /// What became of a child is noted, and what is left of it dropped.
@@ -512,11 +540,6 @@ impl<F: Family> Run<F> {
             forget(panic);
         }
     }
-}
-
-/// A list to be used again, unless it has become large.
-fn kept<T>(list: Vec<T>) -> Vec<T> {
-    if list.capacity() > KEPT { Vec::new() } else { list }
 }
 
 impl<Fut: Future, F: Family> Nursed<Fut, F> {

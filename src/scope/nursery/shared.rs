@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     abort::Aborted,
+    fifo::Fifo,
     owner::core::{Core, Count, Deferred, Step},
     sync::{Arc, Mutex},
     wake::Panics,
@@ -78,7 +79,7 @@ pub struct Shared<F: Family> {
 
 /// Those who have come and were not polled yet.
 struct Arrivals<F: Family> {
-    children: Vec<ChildOf<F>>,
+    children: Fifo<ChildOf<F>>,
     /// Nobody is let in any more.
     closed: bool,
 }
@@ -95,7 +96,7 @@ impl<F: Family> Shared<F> {
     pub(super) fn new(core: Arc<Core>) -> Arc<Self> {
         Arc::new(Self {
             core,
-            arrivals: Mutex::new(Arrivals { children: Vec::new(), closed: false }),
+            arrivals: Mutex::new(Arrivals { children: Fifo::default(), closed: false }),
             later: Mutex::new(Later { steps: Vec::new(), on_close: Vec::new(), done: false }),
         })
     }
@@ -106,7 +107,7 @@ impl<F: Family> Shared<F> {
         let is_first = self.arrivals.with(|arrivals| {
             let is_first = arrivals.children.is_empty();
             if !arrivals.closed {
-                arrivals.children.extend(child.take());
+                child.take().into_iter().for_each(|child| arrivals.children.push(child));
             }
             is_first
         });
@@ -122,7 +123,7 @@ impl<F: Family> Shared<F> {
     }
 
     /// Takes out who has come, into a list that is empty.
-    pub(super) fn take_arrivals(&self, into: &mut Vec<ChildOf<F>>) {
+    pub(super) fn take_arrivals(&self, into: &mut Fifo<ChildOf<F>>) {
         self.arrivals.with(|arrivals| mem::swap(&mut arrivals.children, into));
     }
 
