@@ -146,8 +146,9 @@ const CLEAN_UP: Duration = Duration::from_secs(10);
 /// # Drop
 ///
 /// Dropping the last clone aborts what is left with [`AbortReason::ScopeEnded`]. When the last
-/// member has gone, the sync clean-up runs, in whichever task drops it; async clean-up is dropped
-/// unrun, for there is nobody to poll it. To have it run, [`close`](Scope::close).
+/// member has gone, the sync clean-up runs, in whichever task drops it. Async clean-up is left to who closes a scope
+/// above at that time, or to a [`Reaper`]; where there is neither, it is dropped unrun, for there is nobody to poll it.
+/// To have it run, [`close`](Scope::close).
 #[derive(Clone)]
 pub struct Scope {
     handle: Arc<Handle>,

@@ -25,7 +25,7 @@ use loom::{
 use tenure::{
     AbortHandle, OwnedFuture, Scope,
     owner::Key,
-    scope::{Builder, Reaper, Report},
+    scope::{Builder, Close, Closed, Reaper, Report},
     time::{AlarmId, Instant, Timer},
 };
 use under_loom::{Counted, block_on, calls, join, join_all, model, pending_once, poll};
@@ -385,6 +385,46 @@ fn a_scope_dropped_while_who_cleans_it_up_gives_up_is_cleaned_up() {
         drop(close);
         join(dropping);
         assert_eq!((told.get(), scope.members()), (1, 0));
+    });
+}
+
+/// A scope whose close has begun, and a thread on which a scope in it is dropped and its last member goes. That one has
+/// async clean-up, which is counted.
+fn left_below() -> (Scope, Close, thread::JoinHandle<()>, Closed, Counted) {
+    let (scope, cleaned) = (scope(), Counted::default());
+    let child = scope.child("child");
+    let counted = cleaned.clone();
+    child.defer_async(move |_| async move {
+        pending_once().await;
+        counted.add();
+    });
+    let closed = child.closed();
+    let member = Box::pin(pending::<()>().in_scope(&child));
+    drop(child);
+    let mut close = scope.close();
+    assert!(poll(Pin::new(&mut close), Waker::noop()).is_pending());
+    (scope, close, thread::spawn(move || drop(member)), closed, cleaned)
+}
+
+#[test]
+fn what_is_left_below_is_cleaned_up_by_who_closes_the_scope() {
+    model(|| {
+        let (scope, close, leaving, closed, cleaned) = left_below();
+        block_on(close);
+        assert_eq!((scope.members(), cleaned.get()), (0, 1));
+        assert_eq!(block_on(closed).clean_up().skipped, 0);
+        join(leaving);
+    });
+}
+
+#[test]
+fn what_is_left_below_while_who_closes_the_scope_gives_up_is_skipped() {
+    model(|| {
+        let (scope, close, leaving, closed, cleaned) = left_below();
+        drop(close);
+        join(leaving);
+        assert_eq!((scope.members(), cleaned.get()), (0, 0));
+        assert_eq!(block_on(closed).clean_up().skipped, 1);
     });
 }
 

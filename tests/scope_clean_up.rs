@@ -258,3 +258,18 @@ fn it_has_closed_when_all_are_told_who_asked_for_that() {
     assert_eq!((told.get(), closed.wakes()), (2, 1));
     closed.ready();
 }
+
+#[test]
+fn what_is_sync_behind_a_step_that_is_left_half_way_still_runs() {
+    let (scope, ran) = (Scope::new("scope"), Count::default());
+    let counted = ran.clone();
+    scope.defer(move |_| _ = counted.add());
+    scope.defer_async(|_| pending());
+    let closed = scope.closed();
+    let closing = ByHand::polled(scope.close());
+    drop(scope);
+    assert_eq!(ran.get(), 0, "there is one before it");
+    drop(closing);
+    let clean_up = ByHand::new(closed).ready().clean_up();
+    assert_eq!((clean_up.steps, clean_up.skipped, ran.get()), (2, 1, 1));
+}

@@ -8,7 +8,12 @@ use std::{future::pending, sync::mpsc, task::Poll, thread};
 use futures::future::join;
 use futures_lite::future::yield_now;
 use support::{ByHand, Drops, Log, SECOND, poll_once};
-use tenure::{AbortReason, OwnedFuture, Scope, abort::Position, time::TestClock};
+use tenure::{
+    AbortReason, OwnedFuture, Scope,
+    abort::Position,
+    scope::{Closed, Report},
+    time::TestClock,
+};
 
 executors::on_every_executor! {
     async fn an_abort_goes_down_and_never_up(executor: Executor) {
@@ -300,4 +305,56 @@ fn scopes_that_come_while_those_above_close_are_closed_too() {
     }
     drop(give);
     closer.join().unwrap();
+}
+
+/// In `root`, where `inner` is in `child`: the last member of both goes once `closing` has begun, and both handles have
+/// gone before. Notes whose clean-up ran, which is async.
+fn left_while_closing<'a>(log: &Log<&'static str>) -> (Scope, ByHand<'a, Report>, [Closed; 2]) {
+    let root = Scope::new("root");
+    let child = root.child("child");
+    let inner = child.child("inner");
+    for (scope, name) in [(&root, "root"), (&child, "child"), (&inner, "inner")] {
+        let log = log.clone();
+        scope.defer_async(move |_| async move {
+            yield_now().await;
+            log.note(name);
+        });
+    }
+    let closed = [inner.closed(), child.closed()];
+    let member = ByHand::polled(pending::<()>().in_scope(&inner));
+    let closing = ByHand::polled(root.close());
+    drop((child, inner));
+    drop(member);
+    (root, closing, closed)
+}
+
+/// It was skipped: whoever left last had nobody to poll it.
+#[test]
+fn who_closes_a_scope_sees_to_the_async_clean_up_of_those_in_it_that_are_left_meanwhile() {
+    let log = Log::default();
+    let (root, mut closing, closed) = left_while_closing(&log);
+    assert_eq!(log.all(), [""; 0]);
+    let Poll::Ready(report) = closing.run() else { panic!("it hangs") };
+    assert_eq!(log.all(), ["inner", "child", "root"]);
+    assert_eq!((report.members().aborted, root.members()), (1, 0));
+    for closed in closed {
+        let clean_up = ByHand::new(closed).ready().clean_up();
+        assert_eq!((clean_up.steps, clean_up.skipped), (1, 0));
+    }
+}
+
+#[test]
+fn they_are_skipped_when_the_close_is_dropped_before_it_gets_to_them() {
+    for polls in 0..2 {
+        let log = Log::default();
+        let (root, mut closing, closed) = left_while_closing(&log);
+        (0..polls).for_each(|_| assert!(closing.poll().is_pending()));
+        drop(closing);
+        for closed in closed {
+            assert_eq!(ByHand::new(closed).ready().clean_up().skipped, 1);
+        }
+        assert_eq!((root.members(), log.all().len()), (0, 0));
+        let Poll::Ready(report) = ByHand::new(root.close()).run() else { panic!("it hangs") };
+        assert_eq!((report.clean_up().skipped, log.all()), (0, vec!["root"]));
+    }
 }

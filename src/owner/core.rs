@@ -15,7 +15,7 @@ pub(crate) use left::Left;
 pub(crate) use member::{Member, Outcome, Stage};
 pub(crate) use queue::{Queue, Seat};
 pub(crate) use tally::{Count, Failure, FailureKind, Failures, Tally};
-pub(crate) use tasks::{Deferral, Settings, Tasks, ToClose};
+pub(crate) use tasks::{Closer, Deferral, Settings, Tasks, ToClose};
 
 use super::value::Values;
 use crate::{

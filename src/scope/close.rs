@@ -15,7 +15,7 @@ use super::{Report, Scope, StillOpen};
 use crate::{
     owner::{
         Lent,
-        core::{Core, Deferral, Tasks, ToClose},
+        core::{Closer, Core, Deferral, Tasks, ToClose},
     },
     sync::Arc,
     time::Sleep,
@@ -27,6 +27,8 @@ use crate::{
 pub(super) struct Closing {
     /// The innermost last.
     turns: Vec<Turn>,
+    // Dropped after them: what they leave unfinished is left to it once more.
+    closer: Option<Closer>,
 }
 
 /// One scope that is being closed.
@@ -58,7 +60,7 @@ impl Drop for Turn {
 
 impl Closing {
     pub(super) const fn new() -> Self {
-        Self { turns: Vec::new() }
+        Self { turns: Vec::new(), closer: None }
     }
 
     fn is_at_it(&self) -> bool {
@@ -67,7 +69,7 @@ impl Closing {
 
     pub(super) fn poll(&mut self, core: &Arc<Core>, cx: &mut Context<'_>) -> Poll<Report> {
         if self.turns.is_empty() {
-            Tasks::family(core).iter().for_each(Tasks::begin_close);
+            self.closer = Some(Closer::new(core));
             self.turns.push(Turn::new(core.clone()));
         }
         while let Some(turn) = self.turns.last_mut() {
