@@ -115,7 +115,7 @@ fn one_that_is_in_many_scopes_is_known_to_each() {
     let mut work: Pin<Box<dyn Future<Output = Result<(), Aborted>>>> =
         Box::pin(pending::<()>().owned());
     for scope in &scopes {
-        work = Box::pin(async { work.await }.in_scope(scope).flatten_into::<Aborted>());
+        work = Box::pin(work.in_scope(scope).flatten_into::<Aborted>());
     }
     let mut work = ByHand::polled(work);
     assert!(scopes.iter().all(|scope| scope.members() == 1));
