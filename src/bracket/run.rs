@@ -108,13 +108,17 @@ impl<T> Default for Run<T> {
 }
 
 impl<T> Run<T> {
-    /// Ready when the time is over that the stage has, which begins now if it has not yet.
-    fn poll_bound(&mut self, most: Duration, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
-        // Without a timer nobody could tell when it is.
-        let Some(timer) = lent.timer() else { return Poll::Ready(()) };
+    /// Begins the time that the stage has, unless it has begun. `None` where nobody could tell when it is over.
+    fn begin_bound(&mut self, most: Duration, lent: &Lent<'_>) -> Option<&mut Sleep> {
+        let timer = lent.timer()?;
         let sleep = self.sleep.get_or_insert_with(|| timer.sleep(most));
         self.reprieve.bound(sleep.deadline());
-        Pin::new(sleep).poll(cx)
+        Some(sleep)
+    }
+
+    /// Ready when the time is over that the stage has, which begins now if it has not yet.
+    fn poll_bound(&mut self, most: Duration, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
+        self.begin_bound(most, lent).map_or(Poll::Ready(()), |sleep| Pin::new(sleep).poll(cx))
     }
 
     fn enter(&mut self, stage: Stage) {
@@ -191,6 +195,9 @@ where
     fn poll_acquire(self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
         let mut this = self.project();
         let run = this.run;
+        if run.aborted.is_some() {
+            run.begin_bound(this.bounds.acquire, lent);
+        }
         let below = lent.with(Link::Shield(&run.reprieve));
         let (acquired, panic) = match poll_part(this.acquire.as_mut(), this.leaf, cx, &below) {
             Poll::Ready(ended) => ended,
@@ -265,6 +272,10 @@ where
     fn poll_release(self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
         let mut this = self.project();
         let run = this.run;
+        if lent.has_deadline() {
+            // That one isn't meant for it, from its first poll on.
+            run.begin_bound(this.bounds.release, lent);
+        }
         let below = lent.with(Link::Shield(&run.reprieve));
         let panic = match poll_part(this.releasing.as_mut(), this.leaf, cx, &below) {
             Poll::Ready((_, panic)) => panic,

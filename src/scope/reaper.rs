@@ -223,6 +223,11 @@ impl Future for Drain {
         if crew.at_work.len() > 0 {
             return Poll::Pending;
         }
+        if crew.left.len() > 0 {
+            // A scope that has ended lets the one around it come.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let done = crew.done;
         self.crew = None;
         Poll::Ready(done)

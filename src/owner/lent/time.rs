@@ -27,8 +27,9 @@ impl<'a> Lent<'a> {
         !matches!(self.standing_now(), Standing::Live)
     }
 
+    /// Whether there is one above, which may be on another timer.
     #[inline]
-    fn has_deadline(&self) -> bool {
+    pub(crate) fn has_deadline(&self) -> bool {
         self.links().any(|link| match link {
             Link::Deadline(..) => true,
             Link::Member(scope) => scope.deadline.is_some(),
