@@ -23,7 +23,7 @@ pub trait Child<E> {
     /// Drives it on.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Ended<E>>;
 
-    /// Ends it along with its nursery.
+    /// Ends it along with its nursery, and tells its handle.
     fn poll_abort(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -214,13 +214,15 @@ where
     }
 
     fn poll_abort(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) -> Poll<()> {
-        let this = self.project();
-        this.op.poll_abort(this.state, cx, lent, aborted)
+        let this = self.as_mut().project();
+        ready!(this.op.poll_abort(this.state, cx, lent, aborted));
+        self.tell(aborted);
+        Poll::Ready(())
     }
 
     fn tell(self: Pin<&mut Self>, aborted: &Aborted) {
