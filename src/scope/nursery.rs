@@ -5,6 +5,7 @@ mod child;
 mod children;
 mod join;
 mod local;
+mod outcome;
 mod places;
 mod run;
 mod shared;

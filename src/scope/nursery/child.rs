@@ -24,7 +24,7 @@ pub trait Child<E> {
     /// Drives it on.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Ended<E>>;
 
-    /// Ends it along with its nursery.
+    /// Ends it along with its nursery, and tells its handle.
     fn poll_abort(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -223,17 +223,18 @@ where
     }
 
     fn poll_abort(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) -> Poll<()> {
-        let this = self.project();
+        let this = self.as_mut().project();
         let own = this.slot.as_ref().and_then(|slot| slot.aborted());
-        match this.op.as_pin_mut() {
-            Some(op) => op.poll_abort(this.state, cx, lent, own.as_ref().unwrap_or(aborted)),
-            None => Poll::Ready(()),
+        if let Some(op) = this.op.as_pin_mut() {
+            ready!(op.poll_abort(this.state, cx, lent, own.as_ref().unwrap_or(aborted)));
         }
+        self.tell(aborted);
+        Poll::Ready(())
     }
 
     fn tell(self: Pin<&mut Self>, aborted: &Aborted) {

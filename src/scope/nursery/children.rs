@@ -1,32 +1,43 @@
-//! The children of a nursery, of which it polls those that were woken.
+//! The children of a nursery, of which it polls those that are new or were woken.
+//!
+//! They are polled one after the other in one piece of code that catches a panic, not each in one of its own: after a
+//! panic it goes on with the next.
 
 use core::{
-    pin::Pin,
+    mem,
     task::{Context, Poll, Waker},
 };
 
 use super::{
     child::Child,
+    outcome::Outcome,
     places::Places,
-    shared::{ChildOf, EndedOf, Family},
+    shared::{ChildOf, EndedOf, Family, Shared},
+    turns::{BODY, Turn, Turns},
 };
 use crate::{
     abort::Aborted,
     fifo::Fifo,
     owner::{
         Lent,
-        core::{Core, Seat},
+        core::{Core, Count, Seat},
     },
     sync::Arc,
-    wake::{Panic, caught},
+    wake::caught,
 };
 
-/// Those that were polled, and have not ended.
 pub(super) struct Children<F: Family> {
+    /// Those that were polled, and have not ended.
     places: Places<ChildOf<F>>,
-    /// A seat that nobody has, to be lent.
-    spare: Option<Loan>,
+    /// Those that have come, and were not polled yet.
+    arrivals: Fifo<ChildOf<F>>,
+    pub(super) turns: Turns,
+    pub(super) lender: Lender,
 }
+
+/// Has a seat that nobody else has, to be lent.
+#[derive(Default)]
+pub(super) struct Lender(Option<Loan>);
 
 /// A seat, and its waker, for a poll.
 pub(super) struct Loan {
@@ -34,34 +45,11 @@ pub(super) struct Loan {
     pub(super) waker: Waker,
 }
 
-/// What came of a poll by key.
-pub(super) enum Polled<F: Family> {
-    Pending,
-    /// It has been woken meanwhile, and is to be polled again, by its key.
-    Again(u32),
-    Ended(ChildOf<F>, End<F>),
-}
-
-/// How a child has ended.
-pub(super) enum End<F: Family> {
-    Ended(EndedOf<F>),
-    Panicked(Panic),
-}
-
-impl<F: Family> Default for Children<F> {
-    fn default() -> Self {
-        Self { places: Places::default(), spare: None }
-    }
-}
-
-impl<F: Family> Children<F> {
-    pub(super) fn len(&self) -> usize {
-        self.places.len()
-    }
-
+impl Lender {
     /// Lends a seat to the one with that key.
+    #[inline]
     pub(super) fn lend(&mut self, key: u32, core: &Arc<Core>) -> Loan {
-        let loan = self.spare.take().unwrap_or_else(|| {
+        let loan = self.0.take().unwrap_or_else(|| {
             let seat = Seat::new(core, key);
             Loan { waker: Waker::from(seat.clone()), seat }
         });
@@ -71,10 +59,11 @@ impl<F: Family> Children<F> {
 
     /// Takes a seat back from one that is pending, or lets it have it, if it has kept the waker. Tells whether it was woken
     /// meanwhile, and isn't in the queue.
+    #[inline]
     pub(super) fn take_back(&mut self, loan: Loan) -> bool {
         let woken = loan.seat.take_back();
         if Seat::is_as_new(&loan.seat, 1) {
-            self.spare = Some(loan);
+            self.0 = Some(loan);
             return woken;
         }
         if woken {
@@ -84,134 +73,236 @@ impl<F: Family> Children<F> {
     }
 
     /// Takes a seat back from one that has ended.
+    #[inline]
     pub(super) fn end(&mut self, loan: Loan) {
         if Seat::is_as_new(&loan.seat, 1) {
-            self.spare = Some(loan);
+            self.0 = Some(loan);
         } else {
             loan.seat.leave();
         }
     }
+}
 
-    /// Polls a child for the first time, which is given a place if it is pending.
-    pub(super) fn poll_first(
+impl<F: Family> Default for Children<F> {
+    fn default() -> Self {
+        Self {
+            places: Places::default(),
+            arrivals: Fifo::default(),
+            turns: Turns::default(),
+            lender: Lender::default(),
+        }
+    }
+}
+
+impl<F: Family> Children<F> {
+    /// Those that have begun and have not ended.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Polls those whose turn it is, until it is the body's, which it gives out. It stops where the nursery is aborted.
+    pub(super) fn poll_turns(
         &mut self,
-        mut child: ChildOf<F>,
         core: &Arc<Core>,
         lent: &Lent<'_>,
-    ) -> Polled<F> {
-        let key = self.places.next_key();
-        let loan = self.lend(key, core);
-        match poll::<F>(child.as_mut(), &loan.waker, lent) {
-            Poll::Pending => {
-                self.places.insert(child);
-                if self.take_back(loan) { Polled::Again(key) } else { Polled::Pending }
-            }
-            Poll::Ready(end) => {
-                self.end(loan);
-                Polled::Ended(child, end)
-            }
-        }
-    }
-
-    /// Polls the child with that key, which has no seat. If it has ended, it is taken out.
-    pub(super) fn poll_again(&mut self, key: u32, core: &Arc<Core>, lent: &Lent<'_>) -> Polled<F> {
-        let loan = self.lend(key, core);
-        let Some(child) = self.places.get_mut(key) else { return Polled::Pending };
-        match poll::<F>(child.as_mut(), &loan.waker, lent) {
-            Poll::Pending => {
-                if self.take_back(loan) {
-                    Polled::Again(key)
-                } else {
-                    Polled::Pending
+        outcome: &mut Outcome<F>,
+    ) -> Option<Turn> {
+        let mut turn = None;
+        while let Err(panic) = caught(|| {
+            while !core.abort.is_aborted() {
+                turn = self.turns.next();
+                let (key, ended) = match &turn {
+                    None | Some(Turn::Of(BODY)) => return,
+                    Some(Turn::Of(key)) => (*key, self.poll_by_key(*key, core, lent)),
+                    Some(Turn::By(seat)) if !seat.begin_poll() => continue,
+                    Some(Turn::By(seat)) if seat.key() == BODY => return,
+                    Some(Turn::By(seat)) => (seat.key(), self.poll_by_seat(seat, lent)),
+                };
+                if let Poll::Ready(ended) = ended {
+                    if let Some(child) = self.places.remove(key) {
+                        outcome.ended(core, child, ended);
+                    }
                 }
             }
-            Poll::Ready(end) => {
-                self.end(loan);
-                match self.places.remove(key) {
-                    Some(child) => Polled::Ended(child, end),
-                    None => Polled::Pending,
+            turn = None;
+        }) {
+            let key = match turn.take() {
+                None => None,
+                Some(Turn::Of(key)) => Some(key),
+                Some(Turn::By(seat)) => {
+                    seat.leave();
+                    Some(seat.key())
                 }
+            };
+            match key.and_then(|key| self.places.remove(key)) {
+                Some(child) => outcome.panicked(core, child, panic, None),
+                // It had ended, and was being dropped.
+                None => outcome.note_panic(core, None, false, panic),
             }
         }
+        turn
     }
 
-    /// Polls the child that was woken by a seat. If it has ended, it is taken out.
-    pub(super) fn poll_woken(
-        &mut self,
-        seat: Arc<Seat>,
-        lent: &Lent<'_>,
-    ) -> Option<(ChildOf<F>, End<F>)> {
-        let key = seat.key();
-        let child = self.places.get_mut(key)?;
+    #[inline]
+    fn poll_by_key(&mut self, key: u32, core: &Arc<Core>, lent: &Lent<'_>) -> Poll<EndedOf<F>> {
+        let Some(child) = self.places.get_mut(key) else { return Poll::Pending };
+        let loan = self.lender.lend(key, core);
+        let polled = child.as_mut().poll(&mut Context::from_waker(&loan.waker), lent);
+        if polled.is_ready() {
+            self.lender.end(loan);
+        } else if self.lender.take_back(loan) {
+            self.turns.again(key, &core.queue);
+        }
+        polled
+    }
+
+    #[inline]
+    fn poll_by_seat(&mut self, seat: &Arc<Seat>, lent: &Lent<'_>) -> Poll<EndedOf<F>> {
+        let Some(child) = self.places.get_mut(seat.key()) else { return Poll::Pending };
         let waker = Waker::from(seat.clone());
-        let Poll::Ready(end) = poll::<F>(child.as_mut(), &waker, lent) else { return None };
-        seat.leave();
-        self.places.remove(key).map(|child| (child, end))
+        let polled = child.as_mut().poll(&mut Context::from_waker(&waker), lent);
+        if polled.is_ready() {
+            seat.leave();
+        }
+        polled
     }
 
-    /// As [`poll_woken`](Self::poll_woken), where all are being ended.
-    pub(super) fn poll_abort_woken(
+    /// Polls those that have come since, for the first time; those that are pending are given a place. Tells whether there
+    /// were any. It stops where the nursery is aborted.
+    pub(super) fn poll_arrivals(
         &mut self,
-        seat: Arc<Seat>,
+        shared: &Shared<F>,
         lent: &Lent<'_>,
-        aborted: &Aborted,
-    ) -> Option<(ChildOf<F>, Result<(), Panic>)> {
-        let key = seat.key();
-        let child = self.places.get_mut(key)?;
-        let waker = Waker::from(seat.clone());
-        let mut cx = Context::from_waker(&waker);
-        let ended = match caught(|| child.as_mut().poll_abort(&mut cx, lent, aborted)) {
-            Ok(Poll::Pending) => return None,
-            Ok(Poll::Ready(())) => Ok(()),
-            Err(panic) => Err(panic),
-        };
-        seat.leave();
-        self.places.remove(key).map(|child| (child, ended))
+        outcome: &mut Outcome<F>,
+    ) -> bool {
+        let core = &shared.core;
+        shared.take_arrivals(&mut self.arrivals);
+        if self.arrivals.is_empty() {
+            return false;
+        }
+        let mut child = None;
+        while let Err(panic) = caught(|| {
+            while !core.abort.is_aborted() {
+                child = self.arrivals.pop();
+                let Some(new) = &mut child else { return };
+                let key = self.places.next_key();
+                let loan = self.lender.lend(key, core);
+                let polled = new.as_mut().poll(&mut Context::from_waker(&loan.waker), lent);
+                match (polled, child.take()) {
+                    (Poll::Ready(ended), Some(child)) => {
+                        self.lender.end(loan);
+                        outcome.ended(core, child, ended);
+                    }
+                    (Poll::Pending, Some(child)) => {
+                        self.places.insert(child);
+                        if self.lender.take_back(loan) {
+                            self.turns.again(key, &core.queue);
+                        }
+                    }
+                    (_, None) => {}
+                }
+            }
+        }) {
+            match child.take() {
+                Some(child) => outcome.panicked(core, child, panic, None),
+                // It had ended, and was being dropped.
+                None => outcome.note_panic(core, None, false, panic),
+            }
+        }
+        true
     }
 
-    /// Begins to end all of them, and gives out those that have ended, as most do at once: the futures are gone by now.
-    /// The others are to be polled by [`poll_abort_woken`](Self::poll_abort_woken); each is woken, to begin with.
+    /// Begins to end all of them. Most have ended and are gone when it returns; the others are to be polled by
+    /// [`poll_ending`](Self::poll_ending).
     pub(super) fn abort(
         &mut self,
         core: &Arc<Core>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
         aborted: &Aborted,
-        mut panicked: impl FnMut(&F::Child, Panic),
-    ) -> Fifo<ChildOf<F>> {
-        let mut ended = Fifo::default();
-        for key in 0..self.places.end() {
-            let Some(child) = self.places.get_mut(key) else { continue };
-            match caught(|| child.as_mut().poll_abort(cx, lent, aborted)) {
-                Ok(Poll::Ready(())) => {}
-                Ok(Poll::Pending) => {
+        outcome: &mut Outcome<F>,
+    ) {
+        self.turns.clear();
+        let mut ended = 0;
+        let mut next = 0;
+        while let Err(panic) = caught(|| {
+            while next < self.places.end() {
+                let key = next;
+                next += 1;
+                let Some(child) = self.places.get_mut(key) else { continue };
+                if child.as_mut().poll_abort(cx, lent, aborted).is_pending() {
                     // It has been polled with the waker of the task; from now on it has its own.
                     Waker::from(Seat::new(core, key)).wake();
                     continue;
                 }
-                Err(panic) => panicked(child, panic),
+                ended += 1;
+                drop(self.places.remove(key));
             }
-            self.places.remove(key).into_iter().for_each(|child| ended.push(child));
+        }) {
+            match self.places.remove(next - 1) {
+                Some(child) => outcome.panicked(core, child, panic, Some(aborted)),
+                None => outcome.note_panic(core, None, false, panic),
+            }
         }
-        ended
+        core.tally.add_many(Count::Aborted, ended);
     }
 
-    /// Gives out all of them, to be dropped.
+    /// Polls those whose turn it is, of those that take their time to end, until it is the body's, which it gives out.
+    pub(super) fn poll_ending(
+        &mut self,
+        core: &Arc<Core>,
+        lent: &Lent<'_>,
+        aborted: &Aborted,
+        outcome: &mut Outcome<F>,
+    ) -> Option<Arc<Seat>> {
+        let mut seat = None;
+        while let Err(panic) = caught(|| {
+            loop {
+                // By key nobody comes any more.
+                seat = match self.turns.next() {
+                    Some(Turn::By(seat)) => Some(seat),
+                    Some(Turn::Of(_)) | None => None,
+                };
+                let Some(seat) = &seat else { return };
+                if !seat.begin_poll() {
+                    continue;
+                }
+                if seat.key() == BODY {
+                    return;
+                }
+                let Some(child) = self.places.get_mut(seat.key()) else { continue };
+                let waker = Waker::from(seat.clone());
+                let mut cx = Context::from_waker(&waker);
+                if child.as_mut().poll_abort(&mut cx, lent, aborted).is_ready() {
+                    seat.leave();
+                    core.tally.add(Count::Aborted);
+                    drop(self.places.remove(seat.key()));
+                }
+            }
+        }) {
+            let child = seat.take().and_then(|seat| {
+                seat.leave();
+                self.places.remove(seat.key())
+            });
+            match child {
+                Some(child) => outcome.panicked(core, child, panic, Some(aborted)),
+                None => outcome.note_panic(core, None, false, panic),
+            }
+        }
+        seat
+    }
+
+    /// Gives out those that have come and never were polled.
+    pub(super) fn take_arrivals(&mut self) -> Fifo<ChildOf<F>> {
+        mem::take(&mut self.arrivals)
+    }
+
+    /// Gives out all that have begun, to be dropped.
     pub(super) fn take_all(&mut self) -> Fifo<ChildOf<F>> {
         let mut all = Fifo::default();
         for key in 0..self.places.end() {
             self.places.remove(key).into_iter().for_each(|child| all.push(child));
         }
         all
-    }
-}
-
-/// Polls a child with its own waker.
-#[inline]
-fn poll<F: Family>(child: Pin<&mut F::Child>, waker: &Waker, lent: &Lent<'_>) -> Poll<End<F>> {
-    match caught(|| child.poll(&mut Context::from_waker(waker), lent)) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(ended)) => Poll::Ready(End::Ended(ended)),
-        Err(panic) => Poll::Ready(End::Panicked(panic)),
     }
 }

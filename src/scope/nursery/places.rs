@@ -15,19 +15,20 @@ pub(super) struct Places<T> {
     first: Vec<Place<T>>,
     /// The others. None is empty, and none is followed by another unless it is full.
     more: Vec<Vec<Place<T>>>,
+    /// How many there are.
+    end: u32,
+    taken: u32,
     /// The first that is vacant.
     vacant: u32,
-    taken: usize,
+    /// When no more are taken, it tidies up.
+    few: u32,
 }
 
 #[derive(Debug)]
 enum Place<T> {
     Taken(T),
-    /// Among the vacant ones.
-    Vacant {
-        before: u32,
-        after: u32,
-    },
+    /// And the next one that is.
+    Vacant(u32),
 }
 
 const BLOCK: usize = 32;
@@ -36,37 +37,51 @@ const NONE: u32 = u32::MAX;
 
 impl<T> Default for Places<T> {
     fn default() -> Self {
-        Self { first: Vec::new(), more: Vec::new(), vacant: NONE, taken: 0 }
+        Self { first: Vec::new(), more: Vec::new(), end: 0, taken: 0, vacant: NONE, few: 0 }
     }
 }
 
 impl<T> Places<T> {
     /// How many are taken.
     pub(super) fn len(&self) -> usize {
-        self.taken
+        self.taken as usize
+    }
+
+    /// All keys are below.
+    pub(super) fn end(&self) -> u32 {
+        self.end
     }
 
     /// The key that the next one is going to have.
+    #[inline]
     pub(super) fn next_key(&self) -> u32 {
-        if self.vacant == NONE { self.end() } else { self.vacant }
+        if self.vacant == NONE { self.end } else { self.vacant }
     }
 
+    #[inline]
     pub(super) fn insert(&mut self, value: T) {
         self.taken += 1;
-        if self.vacant != NONE {
-            let key = self.vacant;
-            self.unlink(key);
-            if let Some(place) = self.place_mut(key) {
-                *place = Place::Taken(value);
+        match self.vacant {
+            NONE => self.push(Place::Taken(value)),
+            key => {
+                if let Some(place) = self.place_mut(key) {
+                    if let Place::Vacant(next) = mem::replace(place, Place::Taken(value)) {
+                        self.vacant = next;
+                    }
+                }
             }
-            return;
         }
+    }
+
+    fn push(&mut self, place: Place<T>) {
+        self.end += 1;
+        self.few = self.few.max(self.taken / 4);
         match self.more.last_mut() {
-            None if self.first.len() < BLOCK => self.first.push(Place::Taken(value)),
-            Some(last) if last.len() < BLOCK => last.push(Place::Taken(value)),
+            None if self.first.len() < BLOCK => self.first.push(place),
+            Some(last) if last.len() < BLOCK => last.push(place),
             _ => {
                 let mut block = Vec::with_capacity(BLOCK);
-                block.push(Place::Taken(value));
+                block.push(place);
                 self.more.push(block);
             }
         }
@@ -76,39 +91,25 @@ impl<T> Places<T> {
     pub(super) fn get_mut(&mut self, key: u32) -> Option<&mut T> {
         match self.place_mut(key)? {
             Place::Taken(value) => Some(value),
-            Place::Vacant { .. } => None,
+            Place::Vacant(_) => None,
         }
     }
 
-    /// Takes out what stands at `key`. The memory shrinks along with what is left, from the end.
+    /// Takes out what stands at `key`. The memory shrinks along with what is left, from the end, though not at once.
+    #[inline]
     pub(super) fn remove(&mut self, key: u32) -> Option<T> {
-        let after = self.vacant;
+        let next = self.vacant;
         let place = self.place_mut(key)?;
-        if let Place::Vacant { .. } = place {
+        if let Place::Vacant(_) = place {
             return None;
         }
-        let taken = mem::replace(place, Place::Vacant { before: NONE, after });
-        self.taken -= 1;
-        self.relink_before(after, key);
+        let Place::Taken(value) = mem::replace(place, Place::Vacant(next)) else { return None };
         self.vacant = key;
-        if self.taken == 0 {
-            self.clear();
-        } else if key + 1 == self.end() {
-            self.shrink();
+        self.taken -= 1;
+        if self.taken <= self.few {
+            self.tidy_up();
         }
-        match taken {
-            Place::Taken(value) => Some(value),
-            Place::Vacant { .. } => None,
-        }
-    }
-
-    /// All keys that there are, or were.
-    pub(super) fn end(&self) -> u32 {
-        let others = match &*self.more {
-            [] => 0,
-            [full @ .., last] => full.len() * BLOCK + last.len(),
-        };
-        (self.first.len() + others) as u32
+        Some(value)
     }
 
     #[inline]
@@ -120,18 +121,19 @@ impl<T> Places<T> {
         }
     }
 
-    /// Nothing is left but vacant places.
-    fn clear(&mut self) {
-        self.first.clear();
-        self.more = Vec::new();
-        self.vacant = NONE;
-    }
-
-    /// Gives up the last places for as long as they are vacant.
-    fn shrink(&mut self) {
-        while let Some(Place::Vacant { .. }) = self.more.last().unwrap_or(&self.first).last() {
-            let key = self.end() - 1;
-            self.unlink(key);
+    /// Gives up the last places for as long as they are vacant. Then it looks at all that are left: so it isn't done again
+    /// before half of those that are taken have gone.
+    #[cold]
+    fn tidy_up(&mut self) {
+        self.few = self.taken / 2;
+        if self.taken == 0 {
+            self.first.clear();
+            (self.more, self.end, self.vacant) = (Vec::new(), 0, NONE);
+            return;
+        }
+        let end = self.end;
+        while let Some(Place::Vacant(_)) = self.more.last().unwrap_or(&self.first).last() {
+            self.end -= 1;
             match self.more.last_mut() {
                 None => drop(self.first.pop()),
                 Some(block) => {
@@ -142,28 +144,19 @@ impl<T> Places<T> {
                 }
             }
         }
+        if self.end == end {
+            return;
+        }
         if self.more.len() < self.more.capacity() / 4 {
             self.more.shrink_to(self.more.len() * 2);
         }
-    }
-
-    /// Takes a place out of the vacant ones.
-    fn unlink(&mut self, key: u32) {
-        let Some(&mut Place::Vacant { before, after }) = self.place_mut(key) else { return };
-        match before {
-            NONE => self.vacant = after,
-            before => {
-                if let Some(Place::Vacant { after: link, .. }) = self.place_mut(before) {
-                    *link = after;
-                }
+        self.vacant = NONE;
+        for key in (0..self.end).rev() {
+            let next = self.vacant;
+            if let Some(vacant @ Place::Vacant(_)) = self.place_mut(key) {
+                *vacant = Place::Vacant(next);
+                self.vacant = key;
             }
-        }
-        self.relink_before(after, before);
-    }
-
-    fn relink_before(&mut self, key: u32, new: u32) {
-        if let Some(Place::Vacant { before, .. }) = self.place_mut(key) {
-            *before = new;
         }
     }
 }

@@ -1,6 +1,5 @@
 //! A nursery that runs: its body, its children, and its end.
 
-use alloc::vec::Vec;
 use core::{
     fmt,
     future::Future,
@@ -13,22 +12,22 @@ use pin_project::{pin_project, pinned_drop};
 
 use super::{
     super::Report,
-    child::{Child, Ended},
-    children::{Children, End, Polled},
-    shared::{ChildOf, Family, Shared, StepOf},
-    turns::{BODY, Turn, Turns},
+    child::Child,
+    children::Children,
+    outcome::{First, Outcome},
+    shared::{Family, Shared, StepOf},
+    turns::{BODY, Turn},
 };
 use crate::{
-    abort::{AbortHandle, AbortReason, Aborted, Name, OnAbort, Position, WaitAborted},
-    fifo::Fifo,
+    abort::{AbortHandle, AbortReason, Aborted, OnAbort, Position, WaitAborted},
     operation::{LeafState, Operation},
     owner::{
         Holding, Lent, Link, Told,
-        core::{Core, Count, FailureKind, Seat, Step},
+        core::{Core, Count, Seat, Step},
     },
     sync::Arc,
     time::Instant,
-    wake::{Panic, Panics, caught, forget, message, resume},
+    wake::{Panics, caught, forget, resume},
 };
 
 /// Operation made by [`scope`](crate::scope()) and its like: the body of a nursery, and its children.
@@ -49,16 +48,13 @@ struct Run<F: Family> {
     children: Children<F>,
     body: BodyStage,
     stage: Stage<F>,
-    /// What went wrong first.
-    first: Option<First<F::Error>>,
+    outcome: Outcome<F>,
     /// Hears of an abort from above, where there is somebody.
     above: Option<OnAbort>,
     /// Woken when it is aborted.
     waiting: WaitAborted,
     /// When it began to end, where somebody is to be told.
     since: Option<Instant>,
-    arrivals: Fifo<ChildOf<F>>,
-    turns: Turns,
 }
 
 enum Stage<F: Family> {
@@ -79,12 +75,6 @@ enum BodyStage {
     },
     /// It has come to nothing.
     Gone,
-}
-
-/// The first failure, which is the result.
-enum First<E> {
-    Error(E),
-    Panic(Panic),
 }
 
 /// In one poll whoever was woken is polled; those that this wakes, once more; then other tasks have a turn.
@@ -155,12 +145,10 @@ impl<F: Family> Run<F> {
             children: Children::default(),
             body: BodyStage::Running,
             stage: Stage::New,
-            first: None,
+            outcome: Outcome::default(),
             above: None,
             waiting,
             since: None,
-            arrivals: Fifo::default(),
-            turns: Turns::default(),
         }
     }
 
@@ -177,7 +165,7 @@ impl<F: Family> Run<F> {
             };
             self.above = Some(above.on_abort(pass_on));
         }
-        self.turns.again(BODY, &core.queue);
+        self.children.turns.again(BODY, &core.queue);
         self.stage = Stage::Running;
     }
 
@@ -201,10 +189,10 @@ impl<F: Family> Run<F> {
             let mut more = false;
             if let Stage::Running = self.stage {
                 if !core.abort.is_aborted() {
-                    more = self.poll_running(body.reborrow(), &below);
+                    more = self.poll_running(body.reborrow(), &core, &below);
                 }
                 if core.abort.is_aborted() {
-                    self.begin_end(body.reborrow(), cx, &below);
+                    self.begin_end(body.reborrow(), &core, cx, &below);
                 } else if self.body != BodyStage::Running
                     && self.children.len() == 0
                     && self.shared.close_if_idle()
@@ -214,7 +202,7 @@ impl<F: Family> Run<F> {
             }
             if let Stage::Ending(aborted) = &self.stage {
                 let aborted = aborted.clone();
-                self.poll_ending(body.reborrow(), &below, &aborted);
+                self.poll_ending(body.reborrow(), &core, &below, &aborted);
                 if self.body != BodyStage::Running
                     && self.children.len() == 0
                     && core.members() == 0
@@ -228,7 +216,7 @@ impl<F: Family> Run<F> {
                 core.queue.leave();
                 return cleaned;
             }
-            if !more && !self.turns.is_due() && core.queue.rest().is_ready() {
+            if !more && !self.children.turns.is_due() && core.queue.rest().is_ready() {
                 return self.wait_for_abort(cx);
             }
         }
@@ -250,43 +238,35 @@ impl<F: Family> Run<F> {
 
     /// Polls those that were woken, and those that are new, for as long as it isn't aborted. Tells whether it has left
     /// some.
-    fn poll_running<Fut: Future>(&mut self, mut body: Body<'_, Fut>, lent: &Lent<'_>) -> bool
+    fn poll_running<Fut: Future>(
+        &mut self,
+        mut body: Body<'_, Fut>,
+        core: &Arc<Core>,
+        lent: &Lent<'_>,
+    ) -> bool
     where
         F::Error: Judges<Fut::Output>,
     {
-        let core = self.shared.core.clone();
-        self.turns.begin(&core.queue);
-        while let Some(turn) = self.turns.next() {
-            if core.abort.is_aborted() {
-                return false;
-            }
+        self.children.turns.begin(&core.queue);
+        while let Some(turn) = self.children.poll_turns(core, lent, &mut self.outcome) {
             match turn {
-                Turn::Of(BODY) => self.poll_body_again(body.reborrow(), lent),
-                Turn::Of(key) => {
-                    let polled = self.children.poll_again(key, &core, lent);
-                    self.note_polled(polled);
-                }
-                Turn::By(seat) if !seat.begin_poll() => {}
-                Turn::By(seat) if seat.key() == BODY => {
-                    if self.poll_body(body.reborrow(), &Waker::from(seat.clone()), lent) {
+                Turn::By(seat) => {
+                    if self.poll_body(body.reborrow(), core, &Waker::from(seat.clone()), lent) {
                         seat.leave();
                     }
                 }
-                Turn::By(seat) => {
-                    if let Some((child, end)) = self.children.poll_woken(seat, lent) {
-                        self.note(child, end);
+                Turn::Of(key) => {
+                    let loan = self.children.lender.lend(key, core);
+                    if self.poll_body(body.reborrow(), core, &loan.waker, lent) {
+                        self.children.lender.end(loan);
+                    } else if self.children.lender.take_back(loan) {
+                        self.children.turns.again(key, &core.queue);
                     }
                 }
             }
         }
         for _ in 0..GENERATIONS {
-            self.shared.take_arrivals(&mut self.arrivals);
-            let none = self.arrivals.is_empty();
-            while !core.abort.is_aborted() {
-                let Some(child) = self.arrivals.pop() else { break };
-                let polled = self.children.poll_first(child, &core, lent);
-                self.note_polled(polled);
-            }
+            let none = !self.children.poll_arrivals(&self.shared, lent, &mut self.outcome);
             if none || core.abort.is_aborted() {
                 return false;
             }
@@ -294,24 +274,11 @@ impl<F: Family> Run<F> {
         true
     }
 
-    /// Polls the body, which has no seat.
-    fn poll_body_again<Fut: Future>(&mut self, body: Body<'_, Fut>, lent: &Lent<'_>)
-    where
-        F::Error: Judges<Fut::Output>,
-    {
-        let core = self.shared.core.clone();
-        let loan = self.children.lend(BODY, &core);
-        if self.poll_body(body, &loan.waker, lent) {
-            self.children.end(loan);
-        } else if self.children.take_back(loan) {
-            self.turns.again(BODY, &core.queue);
-        }
-    }
-
     /// Polls the body, and tells whether it has ended.
     fn poll_body<Fut: Future>(
         &mut self,
         mut body: Body<'_, Fut>,
+        core: &Core,
         waker: &Waker,
         lent: &Lent<'_>,
     ) -> bool
@@ -325,7 +292,6 @@ impl<F: Family> Run<F> {
             Ok(Poll::Ready(output)) => Ok(output),
             Err(panic) => Err(panic),
         };
-        let core = self.shared.core.clone();
         let aborted = core.abort.is_aborted();
         let mut panics = Panics::default();
         match polled {
@@ -349,7 +315,7 @@ impl<F: Family> Run<F> {
             body.future.set(None);
             body.leaf.clear();
         });
-        self.note_panics(None, panics);
+        self.outcome.note_panics(core, panics);
         true
     }
 
@@ -357,37 +323,25 @@ impl<F: Family> Run<F> {
     fn begin_end<Fut: Future>(
         &mut self,
         mut body: Body<'_, Fut>,
+        core: &Arc<Core>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) {
-        let core = self.shared.core.clone();
         let aborted = core.refusal();
-        self.turns.clear();
         self.since = self.now(lent);
         let mut panics = Panics::default();
         if self.body != (BodyStage::Returned { aborted: true }) {
             panics.run(|| *body.output = None);
         }
-        let mut panicked = Vec::new();
-        let ended = self.children.abort(&core, cx, lent, &aborted, |child, panic| {
-            panicked.push((child.name().cloned(), child.is_background(), panic));
-        });
-        if self.body == BodyStage::Running && self.end_body(&mut body, cx, lent, &aborted) {
+        self.children.abort(core, cx, lent, &aborted, &mut self.outcome);
+        if self.body == BodyStage::Running && self.end_body(&mut body, core, cx, lent, &aborted) {
             // It has been polled with the waker of the task; from now on it has its own.
-            Waker::from(Seat::new(&core, BODY)).wake();
+            Waker::from(Seat::new(core, BODY)).wake();
         }
-        core.tally.add_many(Count::Aborted, ended.len() - panicked.len());
-        for (who, is_background, panic) in panicked {
-            self.note_panic(who, is_background, panic);
-        }
-        let never_started = mem::take(&mut self.arrivals);
-        core.tally.add_many(Count::NeverStarted, never_started.len());
-        panics.run_each(ended.into_iter().chain(never_started), |mut child| {
-            child.as_mut().tell(&aborted);
-            drop(child);
-        });
+        let never_started = self.children.take_arrivals();
+        self.shared.turn_away(never_started, &aborted, &mut panics);
         self.shared.close(&aborted, &mut panics);
-        self.note_panics(None, panics);
+        self.outcome.note_panics(core, panics);
         self.stage = Stage::Ending(aborted);
     }
 
@@ -395,6 +349,7 @@ impl<F: Family> Run<F> {
     fn end_body<Fut: Future>(
         &mut self,
         body: &mut Body<'_, Fut>,
+        core: &Core,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
         aborted: &Aborted,
@@ -405,7 +360,7 @@ impl<F: Family> Run<F> {
         }
         self.body = BodyStage::Gone;
         if let Err(panic) = ended {
-            self.note_panic(None, false, panic);
+            self.outcome.note_panic(core, None, false, panic);
         }
         false
     }
@@ -414,31 +369,15 @@ impl<F: Family> Run<F> {
     fn poll_ending<Fut: Future>(
         &mut self,
         mut body: Body<'_, Fut>,
+        core: &Arc<Core>,
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) {
-        let core = self.shared.core.clone();
-        self.turns.begin(&core.queue);
-        while let Some(turn) = self.turns.next() {
-            // By key nobody comes any more.
-            let Turn::By(seat) = turn else { continue };
-            if !seat.begin_poll() {
-                continue;
-            }
-            if seat.key() == BODY {
-                if self.body == BodyStage::Running {
-                    let waker = Waker::from(seat);
-                    self.end_body(&mut body, &mut Context::from_waker(&waker), lent, aborted);
-                }
-            } else if let Some((child, ended)) = self.children.poll_abort_woken(seat, lent, aborted)
-            {
-                match ended {
-                    Ok(()) => core.tally.add(Count::Aborted),
-                    Err(panic) => {
-                        self.note_panic(child.name().cloned(), child.is_background(), panic);
-                    }
-                }
-                self.discard(child, Some(aborted));
+        self.children.turns.begin(&core.queue);
+        while let Some(seat) = self.children.poll_ending(core, lent, aborted, &mut self.outcome) {
+            if self.body == BodyStage::Running {
+                let waker = Waker::from(seat);
+                self.end_body(&mut body, core, &mut Context::from_waker(&waker), lent, aborted);
             }
         }
     }
@@ -453,84 +392,13 @@ impl<F: Family> Run<F> {
         if self.shared.tells() { lent.timer().map(|timer| timer.now()) } else { None }
     }
 
-    fn note_polled(&mut self, polled: Polled<F>) {
-        match polled {
-            Polled::Pending => {}
-            Polled::Again(key) => self.turns.again(key, &self.shared.core.queue),
-            Polled::Ended(child, end) => self.note(child, end),
-        }
-    }
-
-    /// What became of a child is noted, and what is left of it dropped.
-    fn note(&mut self, child: ChildOf<F>, end: End<F>) {
-        let core = &self.shared.core;
-        let told = match end {
-            End::Ended(Ended::Ran) => {
-                core.tally.add(Count::Ran);
-                None
-            }
-            End::Ended(Ended::Aborted) => {
-                core.tally.add(Count::Aborted);
-                None
-            }
-            End::Ended(Ended::Failed(error, text)) => {
-                core.tally.add(Count::Failed);
-                if self.first.is_none() {
-                    self.first = Some(First::Error(error));
-                }
-                core.abort_for_failure(child.name().cloned(), &text);
-                Some(core.refusal())
-            }
-            End::Panicked(panic) => {
-                let who = child.name().cloned();
-                let reason = AbortReason::Panicked { who: who.clone(), message: message(&panic) };
-                self.note_panic(who, child.is_background(), panic);
-                Some(Aborted::of(reason, None, Position::Above))
-            }
-        };
-        self.discard(child, told.as_ref());
-    }
-
-    /// Drops what is left of a child, which is foreign code; then its handle is told, if it wasn't before.
-    fn discard(&mut self, mut child: ChildOf<F>, told: Option<&Aborted>) {
-        let discarded = caught(|| {
-            if let Some(aborted) = told {
-                child.as_mut().tell(aborted);
-            }
-            drop(child);
-        });
-        if let Err(panic) = discarded {
-            self.note_panic(None, false, panic);
-        }
-    }
-
-    fn note_panics(&mut self, who: Option<Name>, panics: Panics) {
-        if let Some(panic) = panics.into_first() {
-            self.note_panic(who, false, panic);
-        }
-    }
-
-    fn note_panic(&mut self, who: Option<Name>, is_background: bool, panic: Panic) {
-        let core = &self.shared.core;
-        core.tally.add(Count::Failed);
-        if is_background {
-            core.note(FailureKind::Panicked, who, message(&panic));
-            forget(panic);
-            return;
-        }
-        core.abort_for_panic(who, &panic);
-        match self.first {
-            None => self.first = Some(First::Panic(panic)),
-            Some(_) => forget(panic),
-        }
-    }
-
     /// All is done: tells those who are to be told.
     fn finish(&mut self, lent: &Lent<'_>) {
         let on_close = self.shared.finish();
         if on_close.is_empty() {
             return;
         }
+        self.shared.core.tally.add_many(Count::Ran, mem::take(&mut self.outcome.ran));
         let took = self.since.zip(lent.timer()).map(|(since, timer)| timer.now() - since);
         let report = Report::of_named(&self.shared.core, lent.own_name(), took);
         let mut panics = Panics::default();
@@ -578,7 +446,7 @@ where
         ready!(run.poll(body, cx, lent));
         run.finish(lent);
         let core = run.shared.core.clone();
-        let first = run.first.take();
+        let first = run.outcome.first.take();
         *this.run = None;
         core.queue.close();
         let by_child = match first {
@@ -671,12 +539,12 @@ impl<Fut: Future, F: Family> PinnedDrop for Nursed<Fut, F> {
         panics.run(|| this.leaf.clear());
         let children = run.children.take_all();
         core.tally.add_many(Count::Aborted, children.len());
-        let new = mem::take(&mut run.arrivals);
-        core.tally.add_many(Count::NeverStarted, new.len());
-        panics.run_each(children.into_iter().chain(new), |mut child| {
+        panics.run_each(children, |mut child| {
             child.as_mut().tell(&aborted);
             drop(child);
         });
+        let never_started = run.children.take_arrivals();
+        run.shared.turn_away(never_started, &aborted, &mut panics);
         run.shared.close(&aborted, &mut panics);
         let mut next = match mem::replace(&mut run.stage, Stage::Running) {
             Stage::CleaningUp(begun) => begun,

@@ -142,6 +142,16 @@ impl<F: Family> Shared<F> {
             arrivals.closed = true;
             mem::take(&mut arrivals.children)
         });
+        self.turn_away(children, aborted, panics);
+    }
+
+    /// Drops those that never were polled, and tells their handles why.
+    pub(super) fn turn_away(
+        &self,
+        children: Fifo<ChildOf<F>>,
+        aborted: &Aborted,
+        panics: &mut Panics,
+    ) {
         self.core.tally.add_many(Count::NeverStarted, children.len());
         panics.run_each(children, |mut child| {
             child.as_mut().tell(aborted);

@@ -22,8 +22,7 @@ proptest! {
                 prop_assert_eq!(places.remove(key), map.remove(&key));
             }
             prop_assert_eq!(places.len(), map.len());
-            // It shrinks from the end.
-            prop_assert_eq!(places.end(), map.keys().next_back().map_or(0, |last| last + 1));
+            prop_assert!(map.keys().all(|key| *key < places.end()));
             // What is vacant is used again.
             prop_assert_eq!(places.next_key() == places.end(), map.len() == places.end() as usize);
         }
@@ -35,11 +34,16 @@ proptest! {
 
 #[test]
 fn what_is_left_is_small_where_many_were() {
-    let mut places = Places::default();
-    (0..10_000).for_each(|value| places.insert(value));
-    for key in (1..10_000).rev() {
-        assert_eq!(places.remove(key), Some(key));
+    for last_first in [true, false] {
+        let mut places = Places::default();
+        (0..10_000).for_each(|value| places.insert(value));
+        for key in 1..10_000 {
+            let key = if last_first { 10_000 - key } else { key };
+            assert_eq!(places.remove(key), Some(key));
+        }
+        assert_eq!((places.len(), places.end()), (1, 1));
+        assert!(places.more.is_empty() && places.more.capacity() <= BLOCK);
+        assert_eq!(places.remove(0), Some(0));
+        assert_eq!(places.end(), 0);
     }
-    assert_eq!(places.len(), 1);
-    assert!(places.more.is_empty() && places.more.capacity() <= BLOCK);
 }
