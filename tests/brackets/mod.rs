@@ -5,7 +5,7 @@
 use std::future::pending;
 
 use tenure::{
-    Aborted, OwnedFuture,
+    Aborted,
     bracket::{Exit, Held, bracket},
     time::TestClock,
 };
