@@ -147,7 +147,7 @@ impl Builder {
     /// assert_eq!(smol::block_on(reaper.drain()), 1);
     /// ```
     pub fn reaper(mut self, reaper: &Reaper) -> Self {
-        self.settings.reaper = Some(reaper.left().clone());
+        self.settings.reaper = Some(Arc::downgrade(reaper.left()));
         self
     }
 

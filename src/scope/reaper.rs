@@ -44,6 +44,11 @@ use crate::{
 /// # drop(reaping);
 /// # });
 /// ```
+///
+/// # Drop
+///
+/// A scope doesn't keep its reaper: when the last clone and the last that runs it are gone, what waits for it is skipped,
+/// as without one.
 #[derive(Clone, Default)]
 pub struct Reaper {
     left: Arc<Left>,
@@ -146,8 +151,9 @@ pub struct Drain {
 
 /// The scopes that are being cleaned up for, each polled when it is woken.
 struct Crew {
-    left: Arc<Left>,
+    // Dropped first: others go on with it, for as long as there is a reaper.
     at_work: Slab<Job>,
+    left: Arc<Left>,
     /// Whose queue tells which of them are to be polled.
     core: Arc<Core>,
     woken: Fifo<Arc<Seat>>,

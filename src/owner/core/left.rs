@@ -1,9 +1,9 @@
 use alloc::collections::VecDeque;
 
-use super::Core;
+use super::{Core, Tasks};
 use crate::{
-    sync::{Arc, Mutex},
-    wake::Level,
+    sync::{Arc, Mutex, Weak},
+    wake::{Level, Panics},
 };
 
 /// Scopes that were left with clean-up to be polled, for somebody to take over.
@@ -19,12 +19,13 @@ pub(crate) struct Left {
 static INSTALLED: std::sync::OnceLock<Arc<Left>> = std::sync::OnceLock::new();
 
 impl Left {
-    /// Who takes over, where `own` is who was named for it.
-    pub(super) fn of(own: &Option<Arc<Self>>) -> Option<&Arc<Self>> {
+    /// Who takes over, where `own` is who was named for it. One that is gone takes over nothing.
+    pub(super) fn of(own: Option<&Weak<Self>>) -> Option<Arc<Self>> {
+        let own = own.and_then(Weak::upgrade);
         #[cfg(feature = "std")]
-        return own.as_ref().or_else(|| INSTALLED.get());
+        return own.or_else(|| INSTALLED.get().cloned());
         #[cfg(not(feature = "std"))]
-        own.as_ref()
+        own
     }
 
     /// From now on it takes over for all that name nobody; tells whether it is the first.
@@ -44,5 +45,14 @@ impl Left {
 
     pub(crate) fn len(&self) -> usize {
         self.scopes.with(|scopes| scopes.len())
+    }
+}
+
+/// Nobody comes any more: what they were left with is skipped, and told so.
+impl Drop for Left {
+    fn drop(&mut self) {
+        let mut panics = Panics::default();
+        panics.run_each(self.scopes.with(core::mem::take), Tasks::settle);
+        panics.resume();
     }
 }

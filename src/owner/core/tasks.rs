@@ -31,7 +31,8 @@ pub(crate) struct Tasks {
     named: Mutex<Slab<Named>>,
     /// Rings at the deadline.
     alarm: Mutex<Option<AlarmId>>,
-    reaper: Option<Arc<Left>>,
+    /// It has this scope when nobody else has, and so isn't had by it.
+    reaper: Option<Weak<Left>>,
 }
 
 /// A member that can be called by its name.
@@ -42,7 +43,7 @@ struct Named {
 }
 
 impl Tasks {
-    pub(super) fn new(reaper: Option<Arc<Left>>) -> Self {
+    pub(super) fn new(reaper: Option<Weak<Left>>) -> Self {
         Self {
             changed: Level::default(),
             clean_up: Mutex::new(CleanUp::default()),

@@ -62,18 +62,44 @@ const ABORTED: u8 = 1;
 const KNOWN: u8 = 2;
 
 enum State<T> {
-    Open { handle: Option<Waker>, child: Option<Waker>, aborted: Option<Aborted> },
+    /// As `Open`, with nothing in it.
+    New,
+    Open(Open),
     Filled(Result<T, Aborted>),
     Taken,
 }
 
+#[derive(Default)]
+struct Open {
+    handle: Option<Waker>,
+    child: Option<Waker>,
+    aborted: Option<Aborted>,
+}
+
 impl<T> State<T> {
-    const OPEN: Self = Self::Open { handle: None, child: None, aborted: None };
+    /// What is kept until it is filled.
+    fn open(&mut self) -> Option<&mut Open> {
+        if let Self::New = self {
+            *self = Self::Open(Open::default());
+        }
+        match self {
+            Self::Open(open) => Some(open),
+            _ => None,
+        }
+    }
+}
+
+impl<T> Default for Slot<T> {
+    #[inline]
+    fn default() -> Self {
+        Self { flags: AtomicU8::new(0), state: Mutex::new(State::New) }
+    }
 }
 
 impl<T> Slot<T> {
     pub(super) fn new() -> (Arc<Self>, JoinHandle<T>) {
-        let slot = Arc::new(Self { flags: AtomicU8::new(0), state: Mutex::new(State::OPEN) });
+        // It is made in its place so.
+        let slot = Arc::<Self>::default();
         (slot.clone(), JoinHandle { slot, waits: false })
     }
 
@@ -84,8 +110,11 @@ impl<T> Slot<T> {
 
     /// Whether the handle is gone, and has not aborted the child before: perhaps while that was polled.
     pub(super) fn is_given_up(this: &mut Arc<Self>) -> bool {
-        let is_live =
-            |slot: &mut Self| matches!(slot.state.get_mut(), State::Open { aborted: None, .. });
+        let is_live = |slot: &mut Self| match slot.state.get_mut() {
+            State::New => true,
+            State::Open(open) => open.aborted.is_none(),
+            State::Filled(_) | State::Taken => false,
+        };
         Self::is_alone(this) && Arc::get_mut(this).is_some_and(is_live)
     }
 
@@ -96,7 +125,7 @@ impl<T> Slot<T> {
             return None;
         }
         self.state.with(|state| match state {
-            State::Open { aborted, .. } => aborted.clone(),
+            State::Open(open) => open.aborted.clone(),
             _ => None,
         })
     }
@@ -110,13 +139,10 @@ impl<T> Slot<T> {
         let mut new = Some(waker.clone());
         let is_aborted = self.state.with(|state| {
             self.flags.fetch_or(KNOWN, Ordering::Relaxed);
-            match state {
-                State::Open { child, aborted, .. } => {
-                    mem::swap(child, &mut new);
-                    aborted.is_some()
-                }
-                _ => false,
-            }
+            state.open().is_some_and(|open| {
+                mem::swap(&mut open.child, &mut new);
+                open.aborted.is_some()
+            })
         });
         drop(new);
         is_aborted
@@ -125,7 +151,7 @@ impl<T> Slot<T> {
     /// Hands over what the child came to, or what came of it.
     pub(super) fn fill(&self, result: Result<T, Aborted>) {
         let before = self.state.with(|state| mem::replace(state, State::Filled(result)));
-        if let State::Open { handle, child, aborted } = before {
+        if let State::Open(Open { handle, child, aborted }) = before {
             let mut panics = Panics::default();
             panics.run(|| drop((child, aborted)));
             panics.wake_all(handle);
@@ -152,13 +178,11 @@ impl<T> JoinHandle<T> {
     /// ```
     pub fn abort(&self, reason: impl Into<AbortReason>) -> bool {
         let mut reason = Some(Aborted::of(reason.into(), None, Position::Above));
-        let child = self.slot.state.with(|state| match state {
-            State::Open { child, aborted: aborted @ None, .. } => {
-                *aborted = reason.take();
-                self.slot.flags.fetch_or(ABORTED, Ordering::Release);
-                child.take()
-            }
-            _ => None,
+        let child = self.slot.state.with(|state| {
+            let open = state.open().filter(|open| open.aborted.is_none())?;
+            open.aborted = reason.take();
+            self.slot.flags.fetch_or(ABORTED, Ordering::Release);
+            open.child.take()
         });
         if let Some(child) = child {
             child.wake();
@@ -180,7 +204,7 @@ impl<T> JoinHandle<T> {
     /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.slot.state.with(|state| !matches!(state, State::Open { .. }))
+        self.slot.state.with(|state| !matches!(state, State::New | State::Open(_)))
     }
 }
 
@@ -194,8 +218,10 @@ impl<T> Future for JoinHandle<T> {
             Pending,
         }
         let found = self.slot.state.with(|state| match state {
-            State::Open { handle: Some(known), .. } if known.will_wake(cx.waker()) => Found::Known,
-            State::Open { .. } => Found::Pending,
+            State::Open(Open { handle: Some(known), .. }) if known.will_wake(cx.waker()) => {
+                Found::Known
+            }
+            State::New | State::Open(_) => Found::Pending,
             State::Filled(_) => match mem::replace(state, State::Taken) {
                 State::Filled(result) => Found::Ready(result),
                 _ => unreachable!("it was looked at"),
@@ -209,8 +235,8 @@ impl<T> Future for JoinHandle<T> {
         }
         let mut new = Some(cx.waker().clone());
         let ready = self.slot.state.with(|state| {
-            if let State::Open { handle, .. } = state {
-                mem::swap(handle, &mut new);
+            if let Some(open) = state.open() {
+                mem::swap(&mut open.handle, &mut new);
             }
             match mem::replace(state, State::Taken) {
                 State::Filled(result) => Some(result),
@@ -238,7 +264,7 @@ impl<T> Drop for JoinHandle<T> {
             return;
         }
         let waker = self.slot.state.with(|state| match state {
-            State::Open { handle, .. } => handle.take(),
+            State::Open(open) => open.handle.take(),
             _ => None,
         });
         let mut panics = Panics::default();

@@ -4,7 +4,7 @@ use crate::{
         core::{Core, Left},
         value::Values,
     },
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Instant, TimerHandle},
 };
 
@@ -18,7 +18,7 @@ pub(crate) struct Settings {
     pub(crate) rings: bool,
     pub(crate) values: Values,
     pub(crate) parent: Option<Arc<Core>>,
-    pub(crate) reaper: Option<Arc<Left>>,
+    pub(crate) reaper: Option<Weak<Left>>,
 }
 
 impl Settings {

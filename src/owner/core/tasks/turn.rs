@@ -204,7 +204,7 @@ impl Tasks {
                 panics.run(|| tasks.changed.notify());
                 return None;
             }
-            if let Some(reaper) = Left::of(&tasks.reaper) {
+            if let Some(reaper) = Left::of(tasks.reaper.as_ref()) {
                 panics.run(|| reaper.take_over(core.clone()));
                 return None;
             }
