@@ -190,9 +190,8 @@ impl<O: Operation> Operation for Grace<O> {
         let mut this = self.project();
         let mut state = state.project();
         let run = state.run;
-        if let Told::ToWait = run.holding.told(lent) {
-            return Poll::Pending;
-        }
+        let waker = ready!(run.holding.poll_told(cx.waker(), lent));
+        let cx = &mut Context::from_waker(&waker);
         match run.stage {
             Stage::New => run.stage = Stage::Ending,
             Stage::Running => run.give(*this.most, *this.manner, lent, aborted),

@@ -4,10 +4,10 @@
 mod deep;
 mod support;
 
-use std::{future::pending, task::Poll, time::Duration};
+use std::{future::pending, pin::pin, task::Poll, time::Duration};
 
 use deep::{Deep, Seen, all, assert_ended};
-use futures::{StreamExt, channel::oneshot, stream::FuturesUnordered};
+use futures::{StreamExt, channel::oneshot, future::select, stream::FuturesUnordered};
 use support::{ByHand, Drops, SECOND};
 use tenure::{AbortHandle, OwnedFuture, Owner};
 
@@ -29,6 +29,58 @@ fn one_that_nobody_polls_holds_up_nobody() {
         assert!(smol::block_on(seen.clock.watch(chain)).unwrap_err().is_timeout());
         assert_eq!((seen.clock.elapsed(), drops.live()), (SECOND, 0), "kind {kind}");
         assert!(seen.log.all().is_empty());
+    }
+}
+
+/// It has the time that it takes by itself, and then nobody polls it.
+#[test]
+fn one_that_was_told_and_then_set_aside_has_its_own_time_at_most() {
+    for kind in 0..4 {
+        for forgets in [false, true] {
+            let (seen, drops) = (Seen::default(), Drops::default());
+            let mut aside = all(&seen).into_iter().nth(kind).unwrap();
+            let token = drops.token();
+            let plain = async move {
+                let _token = token;
+                select(&mut aside, pin!(Owner::current().unwrap().aborted())).await;
+                assert!(futures::poll!(&mut aside).is_pending());
+                if forgets {
+                    std::mem::forget(aside);
+                    return pending().await;
+                }
+                pending::<()>().await;
+                aside.await
+            };
+            let chain = plain.with_timeout(SECOND).with_timer(&seen.clock);
+            assert!(smol::block_on(seen.clock.watch(chain)).unwrap_err().is_timeout());
+            let took = seen.clock.elapsed();
+            // The time of the grace, and of the shield, isn't over before that; the others wait for a sleep.
+            let most = if kind < 2 { 3 } else { 10 };
+            assert!(took <= most * SECOND, "kind {kind}: {took:?}");
+            assert_eq!(drops.live(), 0, "kind {kind}");
+            assert!(seen.log.all().is_empty());
+        }
+    }
+}
+
+/// What else wakes the task meanwhile doesn't cut it short.
+#[test]
+fn one_that_waits_while_others_are_woken_has_its_time() {
+    for kind in 0..4 {
+        let seen = Seen::default();
+        let aside = all(&seen).into_iter().nth(kind).unwrap();
+        let clock = seen.clock.clone();
+        let ticks: Deep = Box::pin(async move {
+            for _ in 0..10_000 {
+                clock.sleep(SECOND / 4000).await;
+            }
+            pending().await
+        });
+        let mut both: FuturesUnordered<_> = [aside, ticks].into_iter().collect();
+        let plain = async move { while both.next().await.is_some() {} };
+        let chain = plain.with_timeout(SECOND).with_timer(&seen.clock);
+        assert!(smol::block_on(seen.clock.watch(chain)).unwrap_err().is_timeout());
+        assert_ended(&seen, "beside others");
     }
 }
 

@@ -334,9 +334,8 @@ where
         aborted: &Aborted,
     ) -> Poll<()> {
         let run = self.as_mut().project().run;
-        if let Told::ToWait = run.holding.told(lent) {
-            return Poll::Pending;
-        }
+        let waker = ready!(run.holding.poll_told(cx.waker(), lent));
+        let cx = &mut Context::from_waker(&waker);
         if run.aborted.is_none() {
             run.aborted = Some(aborted.clone().at(Position::Above));
         }

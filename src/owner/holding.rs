@@ -2,11 +2,17 @@ use alloc::vec::Vec;
 use core::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
-use super::{Lent, leaf::Hold};
-use crate::abort::{Aborted, WaitAborted};
+use super::{
+    Lent,
+    leaf::{Hold, Woken},
+};
+use crate::{
+    abort::{Aborted, WaitAborted},
+    sync::{Arc, impl_wake},
+};
 
 /// What an operation keeps that takes its time to end, where it may stand deep in plain code.
 ///
@@ -17,6 +23,8 @@ use crate::abort::{Aborted, WaitAborted};
 pub(crate) struct Holding {
     /// One in the other, the nearest first.
     held: Vec<Held>,
+    /// Of those that are being ended; there is none before the first is.
+    woken: Option<Arc<Woken>>,
     done: bool,
 }
 
@@ -38,7 +46,7 @@ pub(crate) enum Told {
 }
 
 impl Holding {
-    /// To be called before each poll, of either kind.
+    /// To be called before each poll.
     pub(crate) fn told(&mut self, lent: &Lent<'_>) -> Told {
         match self.done {
             true => Told::ToWait,
@@ -46,14 +54,28 @@ impl Holding {
         }
     }
 
+    /// To be called before each poll by which it ends: with the waker for that. Pending where it is to do nothing any more.
+    pub(crate) fn poll_told(&mut self, task: &Waker, lent: &Lent<'_>) -> Poll<Waker> {
+        let waker = match (self.told(lent), &self.woken) {
+            (Told::ToWait, _) => return Poll::Pending,
+            (Told::ToEnd(_), Some(woken)) => {
+                Waker::from(Arc::new(Waking { woken: woken.clone(), task: task.clone() }))
+            }
+            _ => task.clone(),
+        };
+        Poll::Ready(waker)
+    }
+
     /// Why it is to end, if one of those that it holds is being ended. Where it was moved, it is none of the business
     /// of those whom it has left.
     fn ending(&mut self, lent: &Lent<'_>) -> Option<Aborted> {
         let held = self.held.iter_mut().zip(lent.leaves());
         let held = held.take_while(|(held, (leaf, _))| held.hold.is_of(leaf));
+        let woken = &mut self.woken;
+        woken.iter().for_each(|woken| woken.clear());
         // Each of them is to know that it is waited for.
         held.fold(None, |ending, (held, _)| {
-            let own = held.hold.ending();
+            let own = held.hold.ending(woken);
             ending.or(own)
         })
     }
@@ -82,7 +104,7 @@ impl Holding {
     /// It has ended as it was told, by `poll_abort` or here. Ready, unless no more of the plain code around it is to run.
     pub(crate) fn poll_end(&mut self, lent: &Lent<'_>) -> Poll<()> {
         let told = self.ending(lent).is_some();
-        *self = Self { held: Vec::new(), done: told };
+        *self = Self { done: told, ..Self::default() };
         if told { Poll::Pending } else { Poll::Ready(()) }
     }
 
@@ -91,3 +113,18 @@ impl Holding {
         *self = Self::default();
     }
 }
+
+/// Wakes the task, which finds that this was one of those that it waits for.
+struct Waking {
+    woken: Arc<Woken>,
+    task: Waker,
+}
+
+impl Waking {
+    fn wake(&self) {
+        self.woken.set();
+        self.task.wake_by_ref();
+    }
+}
+
+impl_wake!(Waking, Waking::wake);

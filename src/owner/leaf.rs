@@ -12,7 +12,11 @@ use core::{
 use super::{Lent, Link, Owner, ambient};
 use crate::{
     abort::{AbortHandle, AbortReason, Aborted, Position},
-    sync::{Arc, Mutex},
+    slab::Slab,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     wake::Panics,
 };
 
@@ -25,8 +29,8 @@ pub struct LeafState {
     node: ManuallyDrop<OnceCell<Arc<Node>>>,
 }
 
-/// So often a future that is being ended is polled before all that holds it has come to know. Of many in one, each may
-/// have its turn late; but one that plain code has put aside never has.
+/// So often a future that is being ended is polled while all that holds it has yet to come to its turn: to know, or to go
+/// on. Of many in one, each may have its turn late; but one that plain code has put aside never has.
 const IN_VAIN: usize = 32;
 
 /// Aborted when the run ends.
@@ -39,9 +43,9 @@ struct Node {
 struct State {
     /// How many below take their time to end.
     holds: usize,
-    /// How many of them know that it is time.
-    told: usize,
-    /// How often it was polled since, and none of them was told.
+    /// Those of them that know that it is time.
+    told: Slab<Arc<Woken>>,
+    /// How often it was polled since one of those was, while none of them waited.
     in_vain: usize,
     /// Why the run is being ended, while some of them hold.
     ending: Option<Aborted>,
@@ -136,7 +140,7 @@ impl LeafState {
     pub(super) fn hold(&self, lent: &Lent<'_>) -> Hold {
         let node = self.node(lent).clone();
         node.state.with(|state| state.holds += 1);
-        Hold { node, told: false }
+        Hold { node, told: None }
     }
 }
 
@@ -166,9 +170,9 @@ impl Node {
     /// Whether it goes on, now that it was polled.
     fn goes_on(&self, task: &Waker) -> bool {
         let (goes_on, at_once) = self.state.with(|state| {
-            let knows = state.told > 0;
-            state.in_vain += usize::from(!knows);
-            (state.holds > 0 && (knows || state.in_vain < IN_VAIN), !knows)
+            let waits = state.told.values_mut().any(|woken| !woken.is_set());
+            state.in_vain += usize::from(!waits);
+            (state.holds > 0 && (waits || state.in_vain < IN_VAIN), !waits)
         });
         if goes_on && at_once {
             task.wake_by_ref();
@@ -180,8 +184,29 @@ impl Node {
 /// Keeps a leaf above from being dropped while it is being ended, until this is dropped.
 pub(crate) struct Hold {
     node: Arc<Node>,
-    /// It is known here that the leaf is being ended.
-    told: bool,
+    /// Its place among those that know that the leaf is being ended.
+    told: Option<usize>,
+}
+
+/// Whether one that was told has been woken since it was polled. Until then it waits for something, which is waited for;
+/// after that, for its turn.
+///
+/// Release and Acquire: whoever is polled because of the wake-up finds it set.
+#[derive(Debug, Default)]
+pub(crate) struct Woken(AtomicBool);
+
+impl Woken {
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 impl Hold {
@@ -190,13 +215,15 @@ impl Hold {
         leaf.node.get().is_some_and(|node| Arc::ptr_eq(node, &self.node))
     }
 
-    /// Why the leaf is being ended, if it is: from now on that is waited for.
-    pub(crate) fn ending(&mut self) -> Option<Aborted> {
+    /// Why the leaf is being ended, if it is: from now on that is waited for, until it is `woken` and isn't polled.
+    pub(super) fn ending(&mut self, woken: &mut Option<Arc<Woken>>) -> Option<Aborted> {
         self.node.state.with(|state| {
-            if state.ending.is_some() && !mem::replace(&mut self.told, true) {
-                state.told += 1;
+            let ending = state.ending.clone()?;
+            state.in_vain = 0;
+            if self.told.is_none() {
+                self.told = Some(state.told.insert(woken.get_or_insert_default().clone()));
             }
-            state.ending.clone()
+            Some(ending)
         })
     }
 
@@ -208,11 +235,12 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let task = self.node.state.with(|state| {
+        let (task, told) = self.node.state.with(|state| {
             state.holds -= 1;
-            state.told -= usize::from(self.told);
-            if state.holds == 0 { state.task.take() } else { None }
+            let told = self.told.take().and_then(|place| state.told.remove(place));
+            (if state.holds == 0 { state.task.take() } else { None }, told)
         });
+        drop(told);
         let mut panics = Panics::default();
         panics.wake_all(task);
         panics.resume();

@@ -510,9 +510,8 @@ where
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) -> Poll<()> {
-        if let Told::ToWait = self.as_mut().project().holding.told(lent) {
-            return Poll::Pending;
-        }
+        let waker = ready!(self.as_mut().project().holding.poll_told(cx.waker(), lent));
+        let cx = &mut Context::from_waker(&waker);
         if let Some(run) = self.as_mut().project().run {
             run.shared.core.abort.pass_on(aborted.clone().at(Position::Above));
             // A value that comes now comes too late.
