@@ -344,17 +344,91 @@ fn who_closes_a_scope_sees_to_the_async_clean_up_of_those_in_it_that_are_left_me
 }
 
 #[test]
-fn they_are_skipped_when_the_close_is_dropped_before_it_gets_to_them() {
-    for polls in 0..2 {
+fn they_are_left_to_the_next_close_when_one_is_dropped_before_it_gets_to_them() {
+    for polls in 0..3 {
         let log = Log::default();
         let (root, mut closing, closed) = left_while_closing(&log);
         (0..polls).for_each(|_| assert!(closing.poll().is_pending()));
         drop(closing);
+        assert_eq!(root.members(), 1);
+        let Poll::Ready(report) = ByHand::new(root.close()).run() else { panic!("it hangs") };
+        assert_eq!((report.clean_up().skipped, log.all()), (0, vec!["inner", "child", "root"]));
         for closed in closed {
+            let clean_up = ByHand::new(closed).ready().clean_up();
+            assert_eq!((clean_up.steps, clean_up.skipped), (1, 0));
+        }
+    }
+}
+
+#[test]
+fn they_are_skipped_when_the_close_is_dropped_and_nobody_can_close_it_again() {
+    for polls in 0..2 {
+        let log = Log::default();
+        let (root, mut closing, closed) = left_while_closing(&log);
+        let last = root.closed();
+        drop(root);
+        (0..polls).for_each(|_| assert!(closing.poll().is_pending()));
+        drop(closing);
+        for closed in closed.into_iter().chain([last]) {
             assert_eq!(ByHand::new(closed).ready().clean_up().skipped, 1);
         }
-        assert_eq!((root.members(), log.all().len()), (0, 0));
-        let Poll::Ready(report) = ByHand::new(root.close()).run() else { panic!("it hangs") };
-        assert_eq!((report.clean_up().skipped, log.all()), (0, vec!["root"]));
+        assert_eq!(log.all(), [""; 0]);
+    }
+}
+
+/// Those who come late are left to it like those who went while it was waited for.
+#[test]
+fn a_scope_that_is_to_be_closed_again_has_what_is_left_below_it_meanwhile() {
+    let (clock, log) = (TestClock::new(), Log::default());
+    let root = Scope::builder("root").timer(&clock).build();
+    let children = [root.child("early"), root.child("late")];
+    for child in &children {
+        let (log, clock, name) = (log.clone(), clock.clone(), child.name().to_owned());
+        child.defer_async(move |_| async move {
+            clock.sleep(5 * SECOND).await;
+            log.note(name);
+        });
+    }
+    let work = |child: &Scope, seconds| {
+        let clock = clock.clone();
+        ByHand::polled(async move { clock.sleep(seconds * SECOND).await }.in_scope(child))
+    };
+    let (mut early, mut late) = (work(&children[0], 1), work(&children[1], 3));
+    let closed = children.each_ref().map(Scope::closed);
+    let mut first = ByHand::polled(root.close_within(2 * SECOND));
+    drop(children);
+    clock.advance(SECOND);
+    assert!(early.run().is_ready() && first.run().is_pending());
+    clock.advance(SECOND);
+    assert!(matches!(first.run(), Poll::Ready(Err(_))));
+    clock.advance(SECOND);
+    assert!(late.run().is_ready());
+    let again = clock.watch(root.close());
+    assert_eq!(smol::block_on(again).clean_up().skipped, 0);
+    for closed in closed {
+        assert_eq!(ByHand::new(closed).ready().clean_up().skipped, 0);
+    }
+    assert_eq!(log.all(), ["late", "early"]);
+}
+
+/// It runs in each of them, by its chain or by the scope's own place, or both.
+#[test]
+fn one_that_overruns_is_counted_once_in_each_scope_above() {
+    let clock = TestClock::new();
+    let scopes = {
+        let outer = Scope::builder("outer").timer(&clock).build();
+        let middle = outer.child("middle");
+        [middle.child("inner"), middle, outer]
+    };
+    let inner = pending::<()>().with_grace(SECOND).in_scope(&scopes[0]);
+    let middle = async move { inner.await.unwrap_err() }.in_scope(&scopes[1]);
+    let mut outer = ByHand::polled(async move { middle.await.unwrap_err() }.in_scope(&scopes[2]));
+    scopes[2].abort("stop");
+    assert!(outer.run().is_pending());
+    clock.advance(SECOND);
+    assert!(outer.run().is_ready());
+    for scope in &scopes {
+        let report = ByHand::new(scope.close()).ready();
+        assert_eq!((report.members().overran, report.failures().len()), (1, 1), "{report}");
     }
 }

@@ -117,6 +117,11 @@ impl Core {
         closed.is_ok()
     }
 
+    /// Whether the last handle is gone.
+    fn has_no_handle(&self) -> bool {
+        self.members.load(Ordering::Acquire) & ORPHANED != 0
+    }
+
     /// Whether the last handle and the last member are gone.
     fn is_orphaned(&self) -> bool {
         let members = self.members.load(Ordering::Acquire);

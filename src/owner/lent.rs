@@ -1,7 +1,7 @@
 mod aborts;
 mod time;
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 use core::fmt;
 
 pub(crate) use aborts::Standing;
@@ -181,10 +181,11 @@ impl<'a> Lent<'a> {
         })
     }
 
-    /// Notes, in all scopes that this belongs to, that it has overrun the time it had to end.
+    /// Notes, in all scopes that this belongs to and in those above them, that it has overrun the time it had to end.
     pub(crate) fn note_overrun(&self, name: Option<&Name>) {
         let who = name.or_else(|| self.own_name());
-        self.scopes().for_each(|scope| scope.note_overrun(who));
+        let mut noted = BTreeSet::new();
+        self.scopes().for_each(|scope| scope.note_overrun(who, &mut noted));
     }
 
     /// The user's own futures that this runs in, one in the other, the nearest first, and what each is lent. Those above

@@ -1,6 +1,10 @@
 //! The scopes around a scope: the one above, of which it is a member, and those in it.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 use core::mem;
 
 use super::Tasks;
@@ -19,7 +23,7 @@ pub(super) struct Kin {
     came: u64,
     /// How many are closing it.
     closers: usize,
-    /// Those below of which nobody has a handle any more, and which those will close.
+    /// Those below of which nobody has a handle any more, and which those will close, or those who come after them.
     left: Vec<Arc<Core>>,
 }
 
@@ -48,15 +52,31 @@ impl Closer {
 impl Drop for Closer {
     fn drop(&mut self) {
         let Some(tasks) = self.0.tasks() else { return };
-        let left = tasks.kin.with(|kin| {
+        let is_last = tasks.kin.with(|kin| {
             kin.closers -= 1;
-            if kin.closers == 0 { mem::take(&mut kin.left) } else { Vec::new() }
+            kin.closers == 0
         });
-        let mut panics = Panics::default();
-        for core in left {
-            panics.run(|| Tasks::settle(core));
+        if is_last {
+            tasks.settle_left();
         }
-        panics.resume();
+    }
+}
+
+/// Who is to close a scope of which nobody has a handle any more.
+#[derive(Clone, Copy)]
+pub(super) enum LeftTo {
+    /// One who closes it, or one above.
+    Closer,
+    /// One who closes one above that is closing, and of which there are handles: nobody does now, but somebody may.
+    NextCloser,
+}
+
+impl LeftTo {
+    fn takes(self, above: &Core, kin: &Kin) -> bool {
+        match self {
+            Self::Closer => kin.closers > 0,
+            Self::NextCloser => above.is_closing() && !above.has_no_handle(),
+        }
     }
 }
 
@@ -115,14 +135,13 @@ impl Tasks {
         all
     }
 
-    /// Leaves a scope of which nobody has a handle any more to one who closes it, or one above; tells whether there is
-    /// somebody.
-    pub(super) fn leave_to_closer(core: &Arc<Core>) -> bool {
+    /// Leaves a scope of which nobody has a handle any more to `whom`; tells whether there is somebody.
+    pub(super) fn leave_to(whom: LeftTo, core: &Arc<Core>) -> bool {
         let mut next = Some(core.clone());
         while let Some(above) = next {
             let Some(tasks) = above.tasks() else { break };
             let taken = tasks.kin.with(|kin| {
-                let taken = kin.closers > 0;
+                let taken = whom.takes(&above, kin);
                 if taken {
                     kin.left.push(core.clone());
                 }
@@ -135,6 +154,14 @@ impl Tasks {
         }
         false
     }
+
+    /// Those that were left to the ones who close it are left to others.
+    pub(super) fn settle_left(&self) {
+        let left = self.kin.with(|kin| mem::take(&mut kin.left));
+        let mut panics = Panics::default();
+        panics.run_each(left, Self::settle);
+        panics.resume();
+    }
 }
 
 impl Core {
@@ -143,11 +170,14 @@ impl Core {
         kin.with(|kin| kin.parent.as_ref().map(|parent| parent.member.core.clone()))
     }
 
-    /// A member has overrun its grace: that is told here, and in all scopes above.
-    pub(crate) fn note_overrun(&self, who: Option<&Name>) {
+    /// One below has overrun its grace: that is told here, and in all scopes above, but not again in those that were told.
+    pub(crate) fn note_overrun(&self, who: Option<&Name>, noted: &mut BTreeSet<*const Self>) {
+        if !noted.insert(self) {
+            return;
+        }
         self.note_own_overrun(who);
         let mut above = self.above();
-        while let Some(core) = above {
+        while let Some(core) = above.filter(|core| noted.insert(Arc::as_ptr(core))) {
             core.note_own_overrun(who);
             above = core.above();
         }

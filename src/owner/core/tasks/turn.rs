@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::{mem, time::Duration};
 
-use super::Tasks;
+use super::{Tasks, kin::LeftTo};
 use crate::{
     abort::AbortReason,
     owner::core::{Core, Deferred, Left, Member, Step},
@@ -167,7 +167,10 @@ impl Tasks {
         panics.run(|| {
             core.abort.abort(AbortReason::ScopeEnded);
         });
-        if core.orphan() {
+        let has_no_member = core.orphan();
+        // Nobody can close it any more.
+        panics.run(|| core.tasks().into_iter().for_each(Self::settle_left));
+        if has_no_member {
             panics.run(|| Self::settle(core.clone()));
         }
         panics.resume();
@@ -200,12 +203,17 @@ impl Tasks {
             }
             // First, so that they find it.
             tasks.clean_up.with(|clean_up| clean_up.give_back(begun.take()));
-            if Self::leave_to_closer(core) {
+            if Self::leave_to(LeftTo::Closer, core) {
                 panics.run(|| tasks.changed.notify());
                 return None;
             }
             if let Some(reaper) = Left::of(tasks.reaper.as_ref()) {
                 panics.run(|| reaper.take_over(core.clone()));
+                return None;
+            }
+            if Self::leave_to(LeftTo::NextCloser, core) {
+                // One may have begun meanwhile, and have looked before.
+                panics.run(|| tasks.changed.notify());
                 return None;
             }
             // Whoever has the turn meanwhile does the same, or better.
