@@ -193,6 +193,28 @@ fn a_report_stays_as_it_was_given() {
 }
 
 /// A report once kept its scope from ending.
+/// What happens to its handle later is not the scope's any more.
+#[test]
+fn all_reports_of_a_scope_say_the_same() {
+    let scope = Scope::new("scope");
+    let handle = scope.abort_handle().clone();
+    let mut closed = ByHand::new(scope.closed());
+    assert_eq!(ByHand::new(scope.close()).ready().aborted(), None);
+    handle.abort("late");
+    assert_eq!(ByHand::new(scope.close()).ready().aborted(), None);
+    drop(scope);
+    assert_eq!(closed.ready().aborted(), None);
+
+    let scope = Scope::new("scope");
+    scope.on_close({
+        let handle = scope.abort_handle().clone();
+        move |report| assert!(report.aborted().is_none() && handle.abort("told"))
+    });
+    for _ in 0..2 {
+        assert_eq!(ByHand::new(scope.close()).ready().aborted(), None);
+    }
+}
+
 #[test]
 fn a_report_does_not_keep_the_scope() {
     let scope = Scope::new("scope");

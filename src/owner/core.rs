@@ -14,7 +14,8 @@ pub(crate) use clean_up::{Deferred, Later, Now, Step};
 pub(crate) use left::Left;
 pub(crate) use member::{Member, Outcome, Stage};
 pub(crate) use queue::{Queue, Seat};
-pub(crate) use tally::{Count, Failure, FailureKind, Failures, Tally};
+pub use tally::FailureKind;
+pub(crate) use tally::{Count, Failure, Failures, Tally};
 pub(crate) use tasks::{Closer, Deferral, Settings, Tasks, ToClose};
 
 use super::value::Values;

@@ -1,6 +1,7 @@
 use alloc::vec::Vec;
 use core::{fmt, panic::Location, time::Duration};
 
+pub use crate::owner::core::FailureKind;
 use crate::{
     abort::{Aborted, Name, quoted},
     owner::core::{self as owned, Core, Count, Failures, Tasks},
@@ -105,32 +106,29 @@ pub struct CleanUp {
 #[derive(Clone, Debug)]
 pub struct Failure(owned::Failure);
 
-/// In which way something went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FailureKind {
-    /// It returned an error.
-    Failed,
-    /// It panicked.
-    Panicked,
-    /// It took longer than it was given.
-    Overran,
-    /// Nobody was there to poll it to its end.
-    Skipped,
-}
-
 impl Report {
     pub(super) fn of(core: &Core) -> Self {
-        Self::of_named(core, core.name.as_ref(), core.tasks().and_then(Tasks::took))
+        let tasks = core.tasks();
+        let aborted = tasks.and_then(|tasks| tasks.aborted(core));
+        Self::with(core, core.name.as_ref(), aborted, tasks.and_then(Tasks::took))
     }
 
     /// Of a nursery, which doesn't keep its name, and whose end took so long.
-    pub(super) fn of_named(core: &Core, name: Option<&Name>, took: Option<Duration>) -> Self {
+    pub(super) fn of_nursery(core: &Core, name: Option<&Name>, took: Option<Duration>) -> Self {
+        Self::with(core, name, core.abort.check().err(), took)
+    }
+
+    fn with(
+        core: &Core,
+        name: Option<&Name>,
+        aborted: Option<Aborted>,
+        took: Option<Duration>,
+    ) -> Self {
         let count = |count| core.tally.get(count);
         let Failures { kept, more } = core.tally.failures();
         Self {
             scope: name.cloned(),
-            aborted: core.abort.check().err(),
+            aborted,
             members: Members {
                 ran: count(Count::Ran),
                 failed: count(Count::Failed),
@@ -213,12 +211,7 @@ impl Failure {
     /// In which way.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
-        match self.0.kind {
-            owned::FailureKind::Failed => FailureKind::Failed,
-            owned::FailureKind::Panicked => FailureKind::Panicked,
-            owned::FailureKind::Overran => FailureKind::Overran,
-            owned::FailureKind::Skipped => FailureKind::Skipped,
-        }
+        self.0.kind
     }
 
     /// The name of the member, where it is one and has a name.
@@ -257,10 +250,10 @@ impl fmt::Display for Failure {
             (None, None) => f.write_str("a member")?,
         }
         f.write_str(match self.0.kind {
-            owned::FailureKind::Failed => " failed",
-            owned::FailureKind::Panicked => " panicked",
-            owned::FailureKind::Overran => " overran",
-            owned::FailureKind::Skipped => " was skipped",
+            FailureKind::Failed => " failed",
+            FailureKind::Panicked => " panicked",
+            FailureKind::Overran => " overran",
+            FailureKind::Skipped => " was skipped",
         })?;
         match self.what() {
             "" => Ok(()),

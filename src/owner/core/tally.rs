@@ -58,12 +58,17 @@ pub(crate) struct Failure {
     pub(crate) what: String,
 }
 
-/// How.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FailureKind {
+/// In which way something went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// It returned an error.
     Failed,
+    /// It panicked.
     Panicked,
+    /// It took longer than it was given.
     Overran,
+    /// Nobody was there to poll it to its end.
     Skipped,
 }
 

@@ -400,7 +400,7 @@ impl<F: Family> Run<F> {
         }
         self.shared.core.tally.add_many(Count::Ran, mem::take(&mut self.outcome.ran));
         let took = self.since.zip(lent.timer()).map(|(since, timer)| timer.now() - since);
-        let report = Report::of_named(&self.shared.core, lent.own_name(), took);
+        let report = Report::of_nursery(&self.shared.core, lent.own_name(), took);
         let mut panics = Panics::default();
         panics.run_each(on_close, |f| f(&report));
         // There is nobody to be told of what those do who are told.

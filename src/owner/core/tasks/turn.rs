@@ -5,7 +5,7 @@ use core::{mem, time::Duration};
 
 use super::{Tasks, kin::LeftTo};
 use crate::{
-    abort::AbortReason,
+    abort::{AbortReason, Aborted},
     owner::core::{Core, Deferred, Left, Member, Step},
     sync::Arc,
     time::{Instant, TimerHandle},
@@ -28,6 +28,8 @@ pub(super) struct CleanUp {
     /// When the close was first asked for.
     since: Option<Instant>,
     took: Option<Duration>,
+    /// When it closed: whether it was aborted by then.
+    aborted: Option<Result<(), Aborted>>,
     on_close: Vec<OnClose>,
 }
 
@@ -76,6 +78,12 @@ impl Tasks {
         self.clean_up.with(|clean_up| clean_up.took)
     }
 
+    /// Why it was aborted before it closed, if it was; until then, why it is.
+    pub(crate) fn aborted(&self, core: &Core) -> Option<Aborted> {
+        let kept = self.clean_up.with(|clean_up| clean_up.aborted.clone());
+        kept.unwrap_or_else(|| core.abort.check()).err()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.clean_up.with(|clean_up| clean_up.closed)
     }
@@ -83,7 +91,8 @@ impl Tasks {
     /// It begins closed, and nothing was ever in it.
     pub(super) fn begin_closed(&self, core: &Core) {
         core.begin_close();
-        self.clean_up.with(|clean_up| clean_up.closed = true);
+        let aborted = Some(core.abort.check());
+        self.clean_up.with(|clean_up| (clean_up.closed, clean_up.aborted) = (true, aborted));
     }
 
     /// What is to be done next by one who closes the scope: a scope in it is to be closed first, and then it is to be
@@ -140,11 +149,13 @@ impl Tasks {
     pub(crate) fn finish(core: &Arc<Core>, panics: &mut Panics) -> Option<Member> {
         let tasks = core.tasks()?;
         let now = core.own_timer().map(TimerHandle::now);
+        let mut aborted = Some(core.abort.check());
         // It has closed when there is nobody left to be told: who waits for that finds all of them told.
         loop {
             let on_close = tasks.clean_up.with(|clean_up| {
                 let took = clean_up.since.zip(now).map(|(since, now)| now - since);
                 clean_up.took = clean_up.took.or(took);
+                clean_up.aborted = clean_up.aborted.take().or_else(|| aborted.take());
                 if clean_up.on_close.is_empty() {
                     (clean_up.closed, clean_up.taken) = (true, false);
                 }
