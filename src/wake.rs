@@ -30,16 +30,15 @@ pub(crate) type Panic = alloc::boxed::Box<dyn core::any::Any + Send>;
 #[derive(Debug)]
 pub(crate) enum Panic {}
 
-/// Runs foreign code whose panic nobody here can be told of: the panic hook has reported it. The panic
-/// itself is forgotten, since dropping it is foreign code again.
+/// Runs foreign code whose panic nobody here can be told of: the panic hook has reported it.
 pub(crate) fn survived<R>(f: impl FnOnce() -> R) -> Option<R> {
-    caught(f).map_err(forget).ok()
+    caught(f).map_err(discard).ok()
 }
 
-/// Leaves a panic where it is: dropping it is foreign code again, which may panic.
-pub(crate) fn forget(panic: Panic) {
+/// Drops a panic. That is foreign code again, which may panic: with what, is left where it is.
+pub(crate) fn discard(panic: Panic) {
     #[cfg(feature = "std")]
-    core::mem::forget(panic);
+    caught(|| drop(panic)).unwrap_or_else(core::mem::forget);
     #[cfg(not(feature = "std"))]
     match panic {}
 }
@@ -64,6 +63,13 @@ pub(crate) fn message(panic: &Panic) -> String {
     match *panic {}
 }
 
+/// What a panic says, which ends here.
+pub(crate) fn told(panic: Panic) -> String {
+    let what = message(&panic);
+    discard(panic);
+    what
+}
+
 /// Runs foreign code piece by piece and keeps the first panic for later.
 #[derive(Default)]
 pub(crate) struct Panics {
@@ -81,7 +87,7 @@ impl Panics {
     pub(crate) fn keep(&mut self, panic: Panic) {
         match self.first {
             None => self.first = Some(panic),
-            Some(_) => forget(panic),
+            Some(_) => discard(panic),
         }
     }
 
@@ -113,7 +119,7 @@ impl Panics {
     #[inline]
     pub(crate) fn resume(self) {
         if let Some(panic) = self.first {
-            if is_unwinding() { forget(panic) } else { resume(panic) }
+            if is_unwinding() { discard(panic) } else { resume(panic) }
         }
     }
 }

@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     future::{Future, Ready, pending, poll_fn},
-    panic::{AssertUnwindSafe, panic_any},
+    panic::{AssertUnwindSafe, panic_any, resume_unwind},
     pin::Pin,
     task::Poll,
     time::Duration,
@@ -13,9 +13,12 @@ use std::{
 
 use futures::FutureExt;
 use futures_lite::future::yield_now;
-use support::{ByHand, Drops, SECOND, Token, message, on_wake, panic_of, poll_once};
+use support::{
+    ByHand, Drops, Log, SECOND, Token, message, on_wake, panic_of, panic_quietly, poll_once,
+};
 use tenure::{
-    AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Scope, abort::AbortReason, time::TestClock,
+    AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Scope, abort::AbortReason, scope,
+    time::TestClock,
 };
 
 #[derive(Debug, PartialEq)]
@@ -326,4 +329,57 @@ fn an_error_that_panics_when_displayed_aborts_the_siblings() {
     let failing = async { Err::<(), _>(Unspeakable) }.try_in_scope(&scope);
     assert_eq!(message(&*panic_of(|| smol::block_on(failing).is_ok())), "no words");
     assert_eq!(scope.abort_handle().reason(), Some(panicked(None, "no words")));
+}
+
+/// It is what a service would leak, bit by bit, that goes on after each.
+#[test]
+fn what_a_panic_carries_is_dropped_though_nobody_is_given_it() {
+    let drops = Drops::default();
+    let panics = || {
+        let carried = drops.token();
+        async move { resume_unwind(Box::new(carried)) }
+    };
+    let nursery = scope(async |n| {
+        let carried = drops.token();
+        n.defer_async(async move |_| resume_unwind(Box::new(carried)));
+        n.spawn_background(panics()).await.unwrap_err();
+    });
+    ByHand::new(nursery).ready().unwrap();
+    assert_eq!((drops.made(), drops.live()), (2, 0));
+
+    let closing = Scope::new("closing");
+    let carried = drops.token();
+    closing.defer_async(async move |_| resume_unwind(Box::new(carried)));
+    let carried = drops.token();
+    closing.on_close(move |_| resume_unwind(Box::new(carried)));
+    ByHand::new(closing.close()).ready();
+    assert_eq!((drops.made(), drops.live()), (4, 0));
+
+    // The first one goes on; the second one doesn't.
+    let nursery = scope(async |n| {
+        n.spawn(panics().named("first"));
+        n.spawn(panics().named("second"));
+    });
+    let first = panic_of(|| ByHand::new(nursery).ready().is_ok());
+    assert_eq!(drops.live(), 1);
+    drop(first);
+    assert_eq!(drops.live(), 0);
+}
+
+/// Then there is one that can be dropped no more.
+#[test]
+fn a_panic_that_panics_when_it_is_dropped_stops_nothing() {
+    struct Again;
+    impl Drop for Again {
+        fn drop(&mut self) {
+            panic_quietly()
+        }
+    }
+    let scope = Scope::new("scope");
+    let log = Log::default();
+    let last = log.clone();
+    scope.defer(move |_| last.note("last"));
+    scope.defer(|_| panic_any(Again));
+    let report = ByHand::new(scope.close()).ready();
+    assert_eq!((report.clean_up().panicked, log.all()), (1, vec!["last"]));
 }

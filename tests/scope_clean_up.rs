@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures_lite::future::yield_now;
-use support::{ByHand, Count, Drops, Log, SECOND, panic_of, poll_once};
+use support::{ByHand, Count, Drops, Log, SECOND, poll_once};
 use tenure::{OwnedFuture, Scope, owner::Key, time::TestClock};
 
 static REQUEST: Key<u32> = Key::new("request");
@@ -198,15 +198,18 @@ fn clean_up_that_is_sync_finds_the_values_of_its_scope() {
 }
 
 #[test]
-fn a_panic_with_the_last_handle_stops_no_other_step() {
+fn a_panic_with_the_last_handle_stops_no_other_step_and_is_told() {
     let (scope, log) = (Scope::new("scope"), Log::default());
+    let closed = scope.closed();
     let first = log.clone();
     scope.defer(move |_| first.note("first"));
     scope.defer(|_| panic!("second"));
     let third = log.clone();
     scope.defer(move |_| third.note("third"));
-    assert_eq!(panic_of(|| drop(scope)).downcast_ref(), Some(&"second"));
+    drop(scope);
     assert_eq!(log.all(), ["third", "first"]);
+    let report = ByHand::new(closed).ready();
+    assert_eq!((report.clean_up().panicked, report.failures()[0].what()), (1, "second"));
 }
 
 #[test]

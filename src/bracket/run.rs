@@ -17,7 +17,7 @@ use crate::{
     owner::{Holding, Lent, Link, Reprieve, Told},
     sync::Arc,
     time::Sleep,
-    wake::{Panic, Panics, caught, forget, message, resume},
+    wake::{Panic, Panics, caught, discard, message, resume},
 };
 
 /// Operation made by [`bracket`](super::bracket()).
@@ -129,7 +129,7 @@ impl<T> Run<T> {
     fn keep(&mut self, panic: Panic) -> Exit {
         let exit = Exit::Panicked(message(&panic));
         match self.outcome {
-            Some(Err(_)) => forget(panic),
+            Some(Err(_)) => discard(panic),
             _ => self.outcome = Some(Err(panic)),
         }
         exit

@@ -20,7 +20,7 @@ use crate::{
     abort::Aborted,
     owner::{LeafState, Lent, Link, ambient},
     time::Sleep,
-    wake::{Panics, caught, forget, message, survived},
+    wake::{caught, survived, told},
 };
 
 /// One piece of clean-up.
@@ -177,19 +177,13 @@ impl Core {
                     Ok(Poll::Ready(StepEnd::Overran)) => {
                         Some((FailureKind::Overran, String::new()))
                     }
-                    Err(panic) => {
-                        let what = message(&panic);
-                        forget(panic);
-                        Some((FailureKind::Panicked, what))
-                    }
+                    Err(panic) => Some((FailureKind::Panicked, told(panic))),
                 };
                 let at = *at;
                 if let Some((kind, what)) = trouble {
                     self.note_step(kind, what, at);
                 }
-                if survived(|| *begun = None).is_none() {
-                    self.note_step(FailureKind::Panicked, "while it was dropped".into(), at);
-                }
+                self.drop_step(begun.take(), at);
             }
             *begun = next();
             if begun.is_none() {
@@ -200,11 +194,7 @@ impl Core {
     }
 
     /// Runs a piece of clean-up that is sync, where nobody polls.
-    pub(crate) fn clean_up_now<S: Step + ?Sized>(
-        &self,
-        Deferred { mut step, at }: Deferred<S>,
-        panics: &mut Panics,
-    ) {
+    pub(crate) fn clean_up_now<S: Step + ?Sized>(&self, Deferred { mut step, at }: Deferred<S>) {
         self.tally.add(Count::Steps);
         let aborted = self.abort.check().err();
         let mut cx = Context::from_waker(Waker::noop());
@@ -212,18 +202,18 @@ impl Core {
         match caught(|| step.as_mut().poll(aborted.as_ref(), &mut cx, &lent)) {
             Ok(Poll::Ready(StepEnd::Failed(what))) => self.note_step(FailureKind::Failed, what, at),
             Ok(_) => {}
-            Err(panic) => {
-                self.note_step(FailureKind::Panicked, message(&panic), at);
-                panics.keep(panic);
-            }
+            Err(panic) => self.note_step(FailureKind::Panicked, told(panic), at),
         }
-        panics.run(|| drop(step));
+        self.drop_step(step, at);
     }
 
     /// Drops a piece of clean-up that nobody is going to poll.
     pub(crate) fn skip<S: Step + ?Sized>(&self, step: Deferred<S>) {
-        let at = step.at;
-        self.note_step(FailureKind::Skipped, String::new(), at);
+        self.note_step(FailureKind::Skipped, String::new(), step.at);
+        self.drop_step(step.step, step.at);
+    }
+
+    fn drop_step<S>(&self, step: S, at: &'static Location<'static>) {
         if survived(|| drop(step)).is_none() {
             self.note_step(FailureKind::Panicked, "while it was dropped".into(), at);
         }

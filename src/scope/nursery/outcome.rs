@@ -7,7 +7,7 @@ use super::{
 use crate::{
     abort::{AbortReason, Aborted, Name, Position},
     owner::core::{Core, Count, FailureKind},
-    wake::{Panic, Panics, caught, forget, message},
+    wake::{Panic, Panics, caught, discard, message},
 };
 
 pub(super) struct Outcome<F: Family> {
@@ -100,13 +100,13 @@ impl<F: Family> Outcome<F> {
         core.tally.add(Count::Failed);
         if is_background {
             core.note(FailureKind::Panicked, who, message(&panic));
-            forget(panic);
+            discard(panic);
             return;
         }
         core.abort_for_panic(who, &panic);
         match self.first {
             None => self.first = Some(First::Panic(panic)),
-            Some(_) => forget(panic),
+            Some(_) => discard(panic),
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     },
     sync::Arc,
     time::Instant,
-    wake::{Panics, caught, forget, resume},
+    wake::{Panics, caught, discard, resume},
 };
 
 /// Operation made by [`scope`](crate::scope()) and its like: the body of a nursery, and its children.
@@ -404,9 +404,7 @@ impl<F: Family> Run<F> {
         let mut panics = Panics::default();
         panics.run_each(on_close, |f| f(&report));
         // There is nobody to be told of what those do who are told.
-        if let Some(panic) = panics.into_first() {
-            forget(panic);
-        }
+        panics.into_first().into_iter().for_each(discard);
     }
 }
 
@@ -551,7 +549,7 @@ impl<Fut: Future, F: Family> PinnedDrop for Nursed<Fut, F> {
         };
         while let Some(step) = next.take().or_else(|| run.shared.next_step()) {
             match step.step.is_sync() {
-                true => core.clean_up_now(step, &mut panics),
+                true => core.clean_up_now(step),
                 false => core.skip(step),
             }
         }

@@ -207,7 +207,7 @@ impl Tasks {
         loop {
             while begun.is_none() {
                 let Some(step) = tasks.next_step_if_sync() else { break };
-                core.clean_up_now(step, panics);
+                core.clean_up_now(step);
             }
             if begun.is_none() && tasks.is_done() {
                 return Self::finish(core, panics);
@@ -230,7 +230,7 @@ impl Tasks {
             // Whoever has the turn meanwhile does the same, or better.
             begun = tasks.take_turn(core)?;
             match begun.take().or_else(|| tasks.next_step()) {
-                Some(step) if step.step.is_sync() => core.clean_up_now(step, panics),
+                Some(step) if step.step.is_sync() => core.clean_up_now(step),
                 Some(step) => core.skip(step),
                 None => {}
             }
