@@ -428,6 +428,20 @@ fn what_is_left_below_while_who_closes_the_scope_gives_up_is_skipped() {
     });
 }
 
+#[test]
+fn what_is_left_below_while_one_of_two_who_close_the_scope_gives_up_is_cleaned_up() {
+    model(|| {
+        let (scope, close, leaving, closed, cleaned) = left_below();
+        let mut other = scope.close();
+        _ = poll(Pin::new(&mut other), Waker::noop());
+        drop(other);
+        block_on(close);
+        assert_eq!((scope.members(), cleaned.get()), (0, 1));
+        assert_eq!(block_on(closed).clean_up().skipped, 0);
+        join(leaving);
+    });
+}
+
 // Time to end
 
 /// A future in the user's own that has time to end, and may be taken out by others.
