@@ -92,7 +92,8 @@ impl Owner {
     ///
     /// It is what a closure that takes its owner would be given: its handle is aborted, at the latest, when the
     /// innermost future that is a member of a scope, a child of a nursery or the beginning of a chain has ended.
-    /// `None` where nobody owns what runs.
+    /// `None` where nobody owns what runs, and in deferred clean-up that is sync; what is async is a future of its own,
+    /// whose owner no abort reaches.
     ///
     /// The owner is that of the future which this thread polls. So it is right on any executor, and wherever
     /// tasks go; but a future that is polled *within* the poll of another one, by an executor that is run in

@@ -192,6 +192,25 @@ fn it_goes_along_when_a_task_goes_to_another_thread() {
     assert!(threads > 60 && last != Some(thread::current().id()));
 }
 
+/// It has nothing to wait for, and nobody's end is its own.
+#[test]
+fn clean_up_that_is_sync_has_none() {
+    let found = Log::default();
+    let (nursery, noted) = (found.clone(), found.clone());
+    let chain = async {
+        let own = scope(async |n| {
+            n.defer(|_| nursery.note(who()));
+        });
+        own.await.unwrap();
+        let scope = Scope::new("scope");
+        scope.defer(move |_| noted.note(who()));
+        scope.close().await;
+        who()
+    };
+    let outer = ByHand::new(chain.named("outer")).ready().unwrap();
+    assert_eq!((outer.as_deref(), found.all()), (Some("outer"), vec![None, None]));
+}
+
 #[test]
 fn it_is_taken_back_when_a_poll_panics() {
     let panics = async {

@@ -198,10 +198,11 @@ impl<'a> Lent<'a> {
         })
     }
 
-    /// The owner of the user's own future that is the nearest, if there is one.
+    /// The owner of the user's own future that is the nearest, if there is one. Clean-up belongs to none of those above.
     #[cfg(feature = "std")]
     pub(super) fn owner_of_leaf(&self) -> Option<Owner> {
-        let leaf = self.all().find_map(|lent| match lent.link {
+        let mut below = self.all().take_while(|lent| !matches!(lent.link, Link::CleanUp(_)));
+        let leaf = below.find_map(|lent| match lent.link {
             Link::Leaf(leaf) => Some((leaf, lent)),
             _ => None,
         });
