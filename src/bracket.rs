@@ -33,7 +33,7 @@
 //! |---|---|
 //! | acquire | isn't told of an abort, so that nothing is acquired and then not known of |
 //! | use | is ended by an abort, as anything else |
-//! | release | runs exactly once where something was acquired: on success, failure, abort and panic. It isn't told of an abort either |
+//! | release | runs exactly once where something was acquired and [given back](Held): on success, failure, abort and panic. It isn't told of an abort either |
 //!
 //! Acquire and release are bounded instead: by 10 seconds each, unless they are given
 //! [other](crate::Owned::acquire_within) [bounds](crate::Owned::release_within). Whoever aborts the whole waits for them.

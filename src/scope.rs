@@ -146,9 +146,10 @@ const CLEAN_UP: Duration = Duration::from_secs(10);
 /// # Drop
 ///
 /// Dropping the last clone aborts what is left with [`AbortReason::ScopeEnded`]. When the last
-/// member has gone, the sync clean-up runs, in whichever task drops it. Async clean-up is left to who closes a scope
-/// above at that time, or to a [`Reaper`]; where there is neither, it is dropped unrun, for there is nobody to poll it.
-/// To have it run, [`close`](Scope::close).
+/// member has gone, the sync clean-up runs, in whichever task drops it: a panic in it is told in the report, and not
+/// resumed there. Async clean-up is left to who closes a scope above at that time, or to a [`Reaper`], or to the next who
+/// closes one above that is to be closed; where there is none of these, it is dropped unrun, for there is nobody to poll
+/// it. To have it run, [`close`](Scope::close).
 #[derive(Clone)]
 pub struct Scope {
     handle: Arc<Handle>,
@@ -346,12 +347,14 @@ impl Scope {
     /// # Cancel safety
     ///
     /// Dropping it leaves the scope closing, and a clean-up that has begun where it is: the next
-    /// `close()` goes on from there.
+    /// `close()` goes on from there. So it is with the scopes below of which nobody has a handle any more, for as long as
+    /// there is one of this scope.
     ///
     /// # Deadlock
     ///
     /// A member that isn't polled doesn't end, nor does one that was [forgotten](core::mem::forget).
-    /// Awaited inside a member, or in the task that holds one and doesn't poll it, it waits for ever:
+    /// Awaited inside a member, in the scope's own clean-up, or in the task that holds a member and doesn't poll it, it waits
+    /// for ever, or for as long as that has:
     ///
     /// ```
     /// use std::{future::pending, pin::pin, time::Duration};

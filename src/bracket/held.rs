@@ -13,6 +13,8 @@ use crate::{
 /// What a [`bracket`](super::bracket()) has acquired, for as long as it is used.
 ///
 /// It is given back when this is dropped: the release waits for that, so to give it away is to put the release off.
+/// That is waited for within the bound of the release. Who keeps it for longer has it for good: it isn't released any
+/// more, but dropped along with this, and the scopes around the bracket count it among those that overran.
 ///
 /// ```
 /// use tenure::bracket::bracket;

@@ -112,7 +112,7 @@ impl Closing {
 /// # Cancel safety
 ///
 /// Dropping it leaves the scope closing, and a clean-up that has begun where it is: the next
-/// `close()` goes on from there. One that is [forgotten](core::mem::forget) while it cleans up keeps
+/// `close()` goes on from there, also in the scopes below. One that is [forgotten](core::mem::forget) while it cleans up keeps
 /// the others waiting.
 #[must_use = "a future does nothing until it is awaited or polled"]
 pub struct Close {
@@ -148,7 +148,7 @@ impl FusedFuture for Close {
 impl fmt::Debug for Close {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match &self.closing {
-            None => "closed",
+            None => "done",
             Some(closing) if closing.is_at_it() => "cleaning up",
             Some(_) => "waiting",
         };

@@ -110,7 +110,8 @@ impl Scope {
     }
 
     /// Calls `f` with the report when the scope has closed, whoever closes it: also where that is nobody, and its last
-    /// clone and its last member were dropped. At once where it has.
+    /// clone and its last member were dropped. At once where it has. A panic of `f` goes no further. As for
+    /// [`defer`](Scope::defer), let it hold no clone of this very scope.
     ///
     /// ```
     /// use std::sync::mpsc;
