@@ -186,7 +186,7 @@ fn children_wake_and_abort_one_another() {
         let stuck = n.spawn(pending::<()>());
         let member = pending::<()>().in_scope(&n);
         *elsewhere.borrow_mut() = Some(ByHand::polled(member));
-        let aborts = n.spawn(async move { stuck.abort("enough").then(|| stuck) });
+        let aborts = n.spawn(async move { stuck.abort("enough").then_some(stuck) });
         let stuck = aborts.await.unwrap().unwrap();
         told.set(stuck.await.unwrap_err().to_string() == "enough");
         n.abort("all of it");
