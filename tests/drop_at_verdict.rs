@@ -322,6 +322,8 @@ fn an_attempt_is_dropped_before_its_retry_is_told() {
     assert_eq!((told.get(), holder.drops.dropped()), (2, 3));
 }
 
+static VALUE: Key<u8> = Key::new("value");
+
 /// Looks, when it is dropped, at how many permits of a limit are held and how many members a scope has.
 struct Looks(Limit, Scope, Log<(usize, usize)>);
 
@@ -358,7 +360,21 @@ fn what_runs_is_dropped_before_its_permit_and_its_place_are_given_up() {
     let both = scope();
     let chain = looks(&both).in_scope(&both).limit(&limit).with_abort(&stop);
     assert_ends(chain, || stop.abort("stop"));
-    assert_eq!(seen.all(), [(1, 1); 3]);
+    let spared = scope();
+    let chain = looks(&spared).with_grace(Duration::ZERO).shielded(Duration::ZERO);
+    let chain = chain.with_value(&VALUE, 7).limit(&limit).in_scope(&spared);
+    assert_ends(chain, || spared.abort("stop"));
+    let around = scope();
+    let family = tenure::local_scope(async |n| n.spawn(looks(&around)).await);
+    assert_ends(family.limit(&limit).in_scope(&around), || around.abort("stop"));
+    let held = scope();
+    let using = async |_| {
+        looks(&held).await;
+        Ok::<_, ()>(())
+    };
+    let chain = bracket(async { Ok(()) }, using, async |_, _| {});
+    assert_ends(chain.limit(&limit).in_scope(&held), || held.abort("stop"));
+    assert_eq!(seen.all(), [(1, 1); 6]);
 }
 
 #[test]
