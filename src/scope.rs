@@ -168,6 +168,11 @@ impl Drop for Handle {
 }
 
 /// What can own a future: see [`OwnedFuture::in_scope`]. Sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no scope",
+    label = "owns no futures",
+    note = "give it a reference to a `Scope`, or to what `tenure::scope(async |n| ..)` hands out"
+)]
 pub trait Owns: sealed::Owns {}
 
 impl Owns for Scope {}

@@ -4,8 +4,9 @@
 //! listed among those that were kept.
 
 use std::{
+    cell::Cell,
     fmt::{Debug, Display},
-    future::{Pending, Ready},
+    future::{Future, Pending, Ready},
     marker::PhantomPinned,
     panic::{RefUnwindSafe, UnwindSafe},
     rc::Rc,
@@ -17,13 +18,19 @@ use static_assertions::{assert_impl_all, assert_not_impl_any};
 use tenure::{
     AbortHandle, AbortReason, Aborted, Backoff, Error, Lent, Limit, Owned, Owner, Scope,
     abort::{AbortOnDrop, Name, OnAbort, Position, WaitAborted},
+    bracket::{Bracket, Exit, Held, bracket},
     future::{Flatten, FlattenInto, FromCall, FromFuture, FromTask},
+    grace::{Grace, GraceState},
     limit::Limited,
     named::Named,
-    operation::{Call, CallState, Once, Task, TaskState},
-    owner::OwnerSleep,
+    operation::{Call, CallState, LeafState, Once, Operation, Task, TaskState},
+    owner::{Checkpoint, Key, OwnerSleep},
     retry::{Always, BackoffState, Delays, Jitter, Retry, RetryState, Retrying, Silently},
-    scope::{Builder, Close, InScope, Report, TryInScope},
+    scope::{
+        Alive, AnyError, Builder, CleanUp, Close, CloseWithin, Closed, Drain, Failure, FailureKind,
+        InScope, JoinHandle, Kept, LocalNursery, Members, Nursed, Nursery, Progress, Reaper,
+        Reaping, Report, Sent, StillOpen, TryInScope, TryScope,
+    },
     time::{AlarmId, Instant, Pause, Sleep, TestClock, Timer, TimerHandle, Watch},
     timeout::{
         self, HandleRun, Idle, IdleRun, Overdue, Timed, TimedState, Timeout, TimeoutHandle,
@@ -31,6 +38,7 @@ use tenure::{
     },
     with_abort::{WithAbort, WithAbortState},
     with_timer::WithTimer,
+    with_value::WithValue,
 };
 
 type Local = Rc<()>;
@@ -39,8 +47,9 @@ type LocalText = Result<Rc<str>, String>;
 
 /// The longest chain there is, over any operation.
 type Chain<O> = InScope<
-    Timeout<Limited<Retry<WithTimer<WithAbort<Named<Timeout<InTime<O>>>, AbortHandle>>, Backoff>>>,
+    Timeout<Limited<Retry<WithTimer<WithAbort<Named<Timeout<Kind<O>>>, AbortHandle>>, Backoff>>>,
 >;
+type Kind<O> = Grace<WithValue<InTime<O>>>;
 type InTime<O> = Timed<Timed<Timed<O, TimeoutHandle>, Idle>, Warn<fn(&Overdue<'_>)>>;
 
 #[test]
@@ -54,8 +63,145 @@ fn handles_go_to_any_thread() {
     assert_impl_all!(TimeoutHandle: Send, Sync, Unpin, Clone, Debug);
     assert_impl_all!(Scope: Send, Sync, Unpin, Clone, Debug);
     assert_impl_all!(Builder: Send, Sync, Unpin, Debug);
+    assert_impl_all!(Reaper: Send, Sync, Unpin, Clone, Default, Debug);
+    assert_impl_all!(Key<u8>: Send, Sync, Unpin, Debug);
+    // It holds no value.
+    assert_impl_all!(Key<Local>: Send, Sync, Unpin, Debug);
+}
+
+#[test]
+fn what_waits_for_a_scope_goes_to_any_thread() {
     assert_impl_all!(Close: Send, Unpin, FusedFuture, Debug);
-    assert_impl_all!(Report: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(CloseWithin: Send, Unpin, FusedFuture, Debug);
+    assert_impl_all!(Closed: Send, Unpin, FusedFuture, Debug);
+    assert_impl_all!(Drain: Send, Unpin, FusedFuture, Debug);
+    // It is never ready.
+    assert_impl_all!(Reaping: Future<Output = std::convert::Infallible>, Send, Unpin, Debug);
+    assert_impl_all!(Checkpoint: Send, Sync, Unpin, FusedFuture, Debug);
+}
+
+#[test]
+fn what_a_scope_tells_goes_to_any_thread() {
+    assert_impl_all!(Report: Send, Sync, Unpin, Clone, Debug, Display);
+    assert_impl_all!(Members: Send, Sync, Unpin, Copy, Eq, Default, Debug);
+    assert_impl_all!(CleanUp: Send, Sync, Unpin, Copy, Eq, Default, Debug);
+    assert_impl_all!(Failure: Send, Sync, Unpin, Clone, Debug, Display);
+    assert_impl_all!(FailureKind: Send, Sync, Unpin, Copy, Eq, Debug);
+    assert_impl_all!(Alive: Send, Sync, Unpin, Clone, Eq, Debug, Display);
+    assert_impl_all!(Progress: Send, Sync, Unpin, Copy, Eq, Debug);
+    assert_impl_all!(Exit: Send, Sync, Unpin, Clone, Debug);
+}
+
+#[test]
+fn a_handle_of_a_child_goes_where_its_value_may() {
+    assert_impl_all!(JoinHandle<()>: Send, Sync, Unpin, FusedFuture, Debug);
+    // Nobody is lent the value by it.
+    assert_impl_all!(JoinHandle<Cell<u8>>: Send, Sync, FusedFuture);
+    assert_not_impl_any!(JoinHandle<Local>: Send, Sync);
+    // It can be polled wherever it lies, and asks nothing of its value.
+    assert_impl_all!(JoinHandle<PhantomPinned>: Unpin, Debug);
+    assert_not_impl_any!(JoinHandle<()>: Clone);
+}
+
+#[test]
+fn a_nursery_goes_where_its_children_may() {
+    assert_impl_all!(Nursery<'static>: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(Nursery<'static, String>: Send, Sync, Unpin, Clone, Debug);
+    // It has no error, its scope has.
+    assert_impl_all!(Nursery<'static, Local>: Send, Sync, Unpin, Clone, Debug);
+    assert_impl_all!(LocalNursery<'static>: Unpin, Clone, Debug);
+    assert_not_impl_any!(LocalNursery<'static>: Send, Sync);
+    assert_impl_all!(AnyError: Send, Sync, Unpin, Debug);
+    assert_impl_all!(Sent<'static, String>: Debug);
+    assert_impl_all!(Kept<'static, String>: Debug);
+}
+
+type Failed = Error<String>;
+type Body = Ready<Result<(), Failed>>;
+type LocalBody = Ready<Result<Local, Failed>>;
+
+/// What makes an error out of an abort, and stays on its thread.
+struct LocalFailed(#[allow(dead_code, reason = "its type is what counts")] Local);
+
+impl From<Aborted> for LocalFailed {
+    fn from(_: Aborted) -> Self {
+        Self(Local::default())
+    }
+}
+
+impl Display for LocalFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("failed")
+    }
+}
+
+#[test]
+fn a_scope_is_send_if_its_body_is() {
+    type Scoped<F, E> = Nursed<F, Sent<'static, E>>;
+    assert_impl_all!(Owned<Scoped<Body, AnyError>>: Send, FusedFuture, Debug);
+    assert_impl_all!(TryScope<Scoped<Body, Failed>>: Send, FusedFuture, Debug);
+    assert_not_impl_any!(Owned<Scoped<LocalBody, AnyError>>: Send, Sync);
+    assert_not_impl_any!(TryScope<Scoped<LocalBody, Failed>>: Send, Sync);
+    // What is returned counts, and so does the error.
+    assert_not_impl_any!(Owned<Scoped<Pending<Local>, AnyError>>: Send, Sync);
+    assert_not_impl_any!(TryScope<Scoped<Pending<Result<(), LocalFailed>>, LocalFailed>>: Send, Sync);
+
+    type LocalScoped<F, E> = Nursed<F, Kept<'static, E>>;
+    assert_impl_all!(Owned<LocalScoped<Body, AnyError>>: FusedFuture, Debug);
+    assert_not_impl_any!(Owned<LocalScoped<Body, AnyError>>: Send, Sync, Unpin);
+    assert_not_impl_any!(TryScope<LocalScoped<Body, Failed>>: Send, Sync, Unpin);
+
+    // As all chains are, for it may be adapted.
+    assert_not_impl_any!(Owned<Scoped<Body, AnyError>>: Unpin);
+    assert_not_impl_any!(TryScope<Scoped<Body, Failed>>: Unpin);
+}
+
+/// Not by their types, which nobody can write down.
+#[test]
+fn scopes_and_brackets_that_borrow_can_be_spawned() {
+    fn sent<F: Future + Send + FusedFuture + Debug>(future: F) {
+        drop(future);
+    }
+    let outside = &String::from("outside");
+    sent(tenure::scope(async |n| {
+        let child = n.spawn(async { outside.len() });
+        child.await
+    }));
+    sent(tenure::try_scope(async |n| {
+        let child = n.try_spawn(async { outside.parse::<u8>().map_err(Error::Failed) });
+        n.defer(|_| _ = outside.len());
+        n.defer_async(|_| async { _ = outside.len() });
+        n.on_close(|_| _ = outside.len());
+        child.await.map_err(Error::<std::num::ParseIntError>::Aborted)
+    }));
+    sent(bracket(
+        async { Ok::<_, String>(outside.len()) },
+        async |held: Held<usize>| Ok(*held + outside.len()),
+        async |_, _| _ = outside.len(),
+    ));
+}
+
+#[test]
+fn a_bracket_is_send_if_its_parts_and_what_it_holds_are() {
+    type Parts = Bracket<Body, (), Body, Ready<()>>;
+    assert_impl_all!(Parts: Operation, Send, Unpin, Debug);
+    assert_impl_all!(Owned<Parts>: Send, FusedFuture, Debug);
+    assert_not_impl_any!(Owned<Parts>: Unpin);
+    assert_not_impl_any!(Bracket<Ready<Local>, (), Body, Ready<()>>: Send, Sync);
+    assert_not_impl_any!(Bracket<Ready<()>, Local, Body, Ready<()>>: Send, Sync);
+    assert_not_impl_any!(Bracket<Ready<()>, (), LocalBody, Ready<()>>: Send, Sync);
+    assert_not_impl_any!(Bracket<Ready<()>, (), Pending<Local>, Ready<()>>: Send, Sync);
+    assert_not_impl_any!(Bracket<Ready<()>, (), Body, Local>: Send, Sync);
+    assert_not_impl_any!(Bracket<PhantomPinned, (), Body, ()>: Unpin);
+    assert_not_impl_any!(Bracket<(), (), Body, PhantomPinned>: Unpin);
+
+    assert_impl_all!(Held<()>: Send, Sync, Unpin, Debug);
+    assert_not_impl_any!(Held<Local>: Send, Sync);
+    // Whoever has it is lent the value.
+    assert_impl_all!(Held<Cell<u8>>: Send);
+    assert_not_impl_any!(Held<Cell<u8>>: Sync);
+    // Nor does it ask anything of the value.
+    assert_impl_all!(Held<PhantomPinned>: Debug);
 }
 
 #[test]
@@ -67,6 +213,7 @@ fn errors_go_to_any_thread() {
     assert_not_impl_any!(Error<Local>: Send, Sync);
     assert_impl_all!(Retrying<'static, String>: Send, Sync, Unpin, Debug);
     assert_not_impl_any!(Retrying<'static, Local>: Send, Sync);
+    assert_impl_all!(StillOpen: std::error::Error, Send, Sync, Unpin, Clone);
     assert_impl_all!(Name: Send, Sync, Unpin, Clone, Debug);
     assert_impl_all!(Position: Send, Sync, Unpin, Copy, Debug);
     // They can be boxed as everybody does.
@@ -176,6 +323,17 @@ fn an_operation_is_what_its_parts_are() {
     assert_impl_all!(TryInScope<()>: Send, Unpin, Debug);
     assert_not_impl_any!(TryInScope<Local>: Send, Sync);
 
+    assert_impl_all!(Grace<()>: Send, Sync, Unpin, Debug);
+    assert_not_impl_any!(Grace<Local>: Send, Sync);
+    assert_impl_all!(WithValue<()>: Send, Sync, Unpin, Debug);
+    assert_not_impl_any!(WithValue<Local>: Send, Sync);
+    assert_not_impl_any!(Grace<PhantomPinned>: Unpin);
+    assert_not_impl_any!(WithValue<PhantomPinned>: Unpin);
+
+    assert_impl_all!(LeafState: Send, Unpin, Debug);
+    assert_impl_all!(GraceState<()>: Send, Unpin, Debug);
+    assert_not_impl_any!(GraceState<Local>: Send, Sync);
+    assert_not_impl_any!(GraceState<PhantomPinned>: Unpin);
     assert_impl_all!(RetryState<(), BackoffState>: Send, Unpin, Debug);
     assert_impl_all!(TimeoutState<()>: Send, Unpin, Debug);
     assert_impl_all!(TimedState<(), HandleRun>: Send, Unpin, Debug);

@@ -17,7 +17,10 @@ use support::{ByHand, CountingTimer, SECOND};
 use tenure::{
     AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Scope,
     abort::{AbortReason, Position},
+    bracket,
+    owner::Key,
     retry::Jitter,
+    scope::Nursery,
     time::{Instant, TestClock, Timer},
 };
 
@@ -199,6 +202,103 @@ fn factors_and_bounds_without_sense_have_a_meaning() {
 }
 
 #[test]
+fn a_grace_of_max_has_no_end_and_sets_no_alarm() {
+    let timer = CountingTimer::default();
+    let stop = AbortHandle::new();
+    let told = pending::<()>().with_grace(Duration::MAX).with_abort(&stop);
+    let untold = pending::<()>().shielded(Duration::MAX).with_abort(&stop);
+    let mut spared = [
+        ByHand::polled(told.with_timer(timer.clone())),
+        ByHand::polled(untold.with_timer(timer.clone())),
+    ];
+    stop.abort("stop");
+    timer.advance(Duration::from_secs(500 * 365 * 86_400));
+    for spared in &mut spared {
+        assert!(spared.poll().is_pending());
+        assert_eq!((timer.set(), spared.wakes()), (0, 1));
+    }
+}
+
+#[test]
+fn a_bracket_may_have_no_time_or_all_of_it() {
+    for (most, released) in [(Duration::ZERO, 1), (Duration::MAX, 0)] {
+        let (timer, stop) = (CountingTimer::default(), AbortHandle::new());
+        let acquire = pending::<Result<(), ()>>();
+        let stuck = bracket(acquire, async |_| Ok(()), async |(), _| {}).acquire_within(most);
+        let mut stuck = ByHand::polled(stuck.with_abort(&stop).with_timer(timer.clone()));
+        let slow = bracket(async { Ok::<_, ()>(()) }, async |_| Ok(7), |(), _| pending());
+        let mut slow = ByHand::new(slow.release_within(most).with_timer(timer.clone()));
+        stop.abort("stop");
+        let ended = [stuck.poll().is_ready(), slow.poll() == Poll::Ready(Ok(Ok(7)))];
+        assert_eq!((ended, timer.set()), ([released == 1; 2], 0));
+    }
+}
+
+/// Nothing is left with it, and nobody waits for it.
+#[test]
+fn a_nursery_that_is_kept_takes_nothing_once_it_has_ended() {
+    fn kept() -> Nursery<'static> {
+        ByHand::new(tenure::scope(async |n| n)).ready().unwrap()
+    }
+    let (n, token) = (kept(), Arc::new(()));
+    let (a, b, c) = (token.clone(), token.clone(), token.clone());
+    n.defer(move |_| drop(a));
+    n.defer_async(move |_| async { drop(b) });
+    n.on_close(move |_| drop(c));
+    let d = token.clone();
+    let mut late = ByHand::new(n.spawn(async move { drop(d) }));
+    assert_eq!(late.ready().unwrap_err().reason(), &AbortReason::ScopeEnded);
+    assert_eq!(Arc::strong_count(&token), 1);
+    let refused = ByHand::new(async {}.in_scope(&n)).ready().unwrap_err();
+    assert_eq!(refused.reason(), &AbortReason::ScopeEnded);
+    n.abort("too late");
+
+    let child = n.spawn(async {});
+    assert!(child.is_finished() && !child.abort("too late"));
+}
+
+#[test]
+fn one_that_is_in_a_scope_twice_is_two_members() {
+    let scope = Scope::new("scope");
+    let mut twice =
+        ByHand::polled(pending::<Result<(), String>>().in_scope(&scope).try_in_scope(&scope));
+    assert_eq!(scope.members(), 2);
+    scope.abort("stop");
+    assert_eq!(twice.ready().unwrap_err().to_string(), "stop (in `scope`)");
+    assert_eq!(scope.members(), 0);
+    let members = ByHand::new(scope.close()).ready().members();
+    assert_eq!(members.aborted, 2);
+}
+
+/// A child that waits for itself, or its body for it, is ended as any other.
+#[test]
+fn a_child_that_awaits_itself_ends_with_its_nursery() {
+    let stop = AbortHandle::new();
+    let (give, take) = futures::channel::oneshot::channel();
+    let family = tenure::scope(async |n| {
+        let own = n.spawn(async move {
+            let own: tenure::scope::JoinHandle<()> = take.await.unwrap();
+            _ = own.await;
+        });
+        give.send(own).unwrap();
+    });
+    let mut family = ByHand::polled(family.with_abort(&stop));
+    assert!(family.run().is_pending());
+    stop.abort("stop");
+    assert_eq!(family.ready().unwrap_err().to_string(), "stop");
+    assert_eq!(family.wakers(), 0);
+}
+
+#[test]
+fn a_value_that_is_given_twice_or_to_nobody_harms_nobody() {
+    static KEY: Key<u8> = Key::new("");
+    let inner = async { KEY.get() }.with_value(&KEY, 1).with_value(&KEY, 2);
+    assert_eq!(ByHand::new(inner).ready().unwrap(), Some(1));
+    assert_eq!(ByHand::new(async { KEY.get() }.named("")).ready().unwrap(), None);
+    assert_eq!(KEY.get(), None);
+}
+
+#[test]
 fn an_empty_name_is_a_name() {
     let (clock, scope) = (TestClock::new(), Scope::new(""));
     assert_eq!(scope.name(), "");
@@ -330,4 +430,32 @@ fn a_clean_up_bound_of_zero_gives_one_poll() {
     let report = ByHand::new(scope.close()).ready();
     assert_eq!((report.clean_up().steps, report.clean_up().overran), (2, 1));
     assert_eq!(Arc::strong_count(&ran), 1);
+}
+
+#[test]
+fn a_scope_may_have_all_the_time() {
+    let timer = CountingTimer::default();
+    let scope = Scope::builder("scope").timer(timer.clone()).timeout(Duration::MAX).build();
+    let member = ByHand::polled(pending::<()>().in_scope(&scope));
+    scope.defer_async_within(Duration::MAX, |_| pending());
+    let mut close = ByHand::polled(scope.close_within(Duration::MAX));
+    timer.advance(Duration::from_secs(500 * 365 * 86_400));
+    assert!(close.poll().is_pending());
+    drop(member);
+    assert!(close.poll().is_pending(), "its clean-up has all the time, too");
+    assert_eq!((timer.set(), scope.is_aborted()), (0, false));
+    drop(close);
+    drop(scope);
+}
+
+/// It waits for itself, for as long as it may.
+#[test]
+fn clean_up_that_closes_its_own_scope_is_ended_at_its_bound() {
+    let clock = TestClock::new();
+    let scope = Scope::builder("scope").timer(&clock).build();
+    let own = scope.clone();
+    scope.defer_async_within(SECOND, move |_| async move { _ = own.close().await });
+    let report = smol::block_on(clock.watch(scope.close()));
+    assert_eq!((report.clean_up().overran, clock.elapsed()), (1, SECOND));
+    assert_eq!(ByHand::new(scope.closed()).ready().clean_up().steps, 1);
 }

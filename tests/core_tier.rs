@@ -9,12 +9,21 @@ mod board;
 mod chip;
 mod support;
 
-use std::{cell::Cell, future::pending, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    future::pending,
+    task::Poll,
+    time::Duration,
+};
 
 use futures::{executor::block_on, future::join};
-use support::{ByHand, Count, MILLISECOND, SECOND, on_wake};
+use support::{ByHand, Count, Log, MILLISECOND, SECOND, on_wake};
 use tenure::{
-    Backoff, Limit, OwnedFuture, Owner, Scope,
+    Aborted, Backoff, Limit, OwnedFuture, Owner, Scope,
+    bracket::{Exit, bracket},
+    owner::Key,
+    scope::Reaper,
     time::{TestClock, TimerHandle},
     timeout::TimeoutHandle,
 };
@@ -112,6 +121,171 @@ fn a_scope_aborts_its_members_and_closes_when_they_are_gone() {
     assert_eq!(scope.members(), 0);
 }
 
+static REQUEST: Key<u32> = Key::new("request");
+
+#[test]
+fn a_nursery_runs_its_children_and_cleans_up() {
+    let (clock, log) = (TestClock::new(), Log::default());
+    let (outside, told) = (String::from("outside"), Cell::new(0));
+    let summed = tenure::local_scope(async |n| {
+        n.on_close(|report| told.set(report.members().ran));
+        n.defer(|_| log.note("sync"));
+        n.defer_async(async |_| {
+            clock.sleep(SECOND).await;
+            log.note("async");
+        });
+        let long = n.spawn(async { outside.len() });
+        let short = async { clock.sleep(SECOND).await }.with_timeout(9 * SECOND).spawn_in(&n);
+        short.await?;
+        long.await
+    });
+    let summed = block_on(clock.watch(summed.with_timer(&clock)));
+    assert_eq!(summed.unwrap().unwrap(), 7);
+    assert_eq!((log.all(), told.get()), (vec!["async", "sync"], 2));
+    assert_eq!(clock.elapsed(), 2 * SECOND);
+}
+
+#[test]
+fn the_first_failure_ends_a_nursery() {
+    let clock = TestClock::new();
+    let failed = tenure::try_scope(async |n| {
+        n.spawn(pending::<()>());
+        n.try_spawn(async {
+            clock.sleep(SECOND).await;
+            Err::<(), _>(Broken)
+        });
+        pending::<Result<(), Broken>>().await
+    });
+    assert_eq!(block_on(clock.watch(failed.with_timer(&clock))).unwrap(), Err(Broken));
+    assert_eq!(clock.elapsed(), SECOND);
+}
+
+#[derive(Debug, PartialEq)]
+struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("broken")
+    }
+}
+
+impl From<Aborted> for Broken {
+    fn from(_: Aborted) -> Self {
+        Self
+    }
+}
+
+/// A child, its handle, what runs elsewhere and the clean-up wake the task from one another's critical sections.
+#[test]
+fn children_wake_and_abort_one_another() {
+    let (wakes, told) = (Count::default(), Cell::new(false));
+    let counted = wakes.clone();
+    let waker = on_wake(move || _ = counted.add());
+    let elsewhere = RefCell::new(None);
+    let scope = tenure::local_scope(async |n| {
+        let stuck = n.spawn(pending::<()>());
+        let member = pending::<()>().in_scope(&n);
+        *elsewhere.borrow_mut() = Some(ByHand::polled(member));
+        let aborts = n.spawn(async move { stuck.abort("enough").then_some(stuck) });
+        let stuck = aborts.await.unwrap().unwrap();
+        told.set(stuck.await.unwrap_err().to_string() == "enough");
+        n.abort("all of it");
+    });
+    let mut scope = ByHand::new(scope);
+    let mut woken = 0;
+    assert!(scope.poll_with(&waker).is_pending());
+    while wakes.get() > woken {
+        woken = wakes.get();
+        assert!(scope.poll_with(&waker).is_pending());
+    }
+    assert!(told.get(), "it waits for the member alone");
+    let mut member = elsewhere.take().unwrap();
+    assert_eq!(member.ready().unwrap_err().to_string(), "all of it");
+    assert_eq!(wakes.get(), woken + 1);
+    assert!(matches!(scope.poll_with(&waker), Poll::Ready(Ok(()))));
+}
+
+#[test]
+fn what_is_ended_has_its_grace_and_its_shield() {
+    let clock = TestClock::new();
+    let polite = |owner: Owner| {
+        let clock = clock.clone();
+        async move {
+            owner.aborted().await;
+            clock.sleep(SECOND).await;
+        }
+    };
+    let told = polite.with_grace(3 * SECOND).with_timeout(SECOND).with_timer(&clock);
+    assert!(block_on(clock.watch(told)).unwrap_err().is_timeout());
+    assert_eq!(clock.elapsed(), 2 * SECOND);
+    let untold = polite.shielded(3 * SECOND).with_timeout(SECOND).with_timer(&clock);
+    assert!(block_on(clock.watch(untold)).unwrap_err().is_timeout());
+    assert_eq!(clock.elapsed(), 6 * SECOND);
+}
+
+#[test]
+fn a_bracket_releases_what_it_has_acquired() {
+    let (clock, released) = (TestClock::new(), Cell::new(None));
+    let held = bracket(
+        async {
+            clock.sleep(SECOND).await;
+            Ok::<_, Broken>(7)
+        },
+        async |held| {
+            assert_eq!(*held, 7);
+            pending().await
+        },
+        async |seven, exit| {
+            clock.sleep(SECOND).await;
+            released.set(Some((seven, matches!(exit, Exit::Aborted(_)))));
+        },
+    );
+    let held = held.with_timeout(3 * SECOND).with_timer(&clock);
+    let ended: Result<Result<(), _>, _> = block_on(clock.watch(held));
+    assert!(ended.unwrap_err().is_timeout());
+    assert_eq!((released.get(), clock.elapsed()), (Some((7, true)), 4 * SECOND));
+}
+
+#[test]
+fn a_closure_finds_the_values_of_its_scope_and_its_own() {
+    static TENANT: Key<&str> = Key::new("tenant");
+    let scope = Scope::builder("core").value(&TENANT, "acme").build();
+    let asks = |owner: Owner| async move {
+        (owner.value(&REQUEST).copied(), owner.value(&TENANT).copied())
+    };
+    let asked = block_on(asks.with_value(&REQUEST, 7).in_scope(&scope));
+    assert_eq!(asked.unwrap(), (Some(7), Some("acme")));
+}
+
+#[test]
+fn a_scope_has_its_time_its_children_and_its_reaper() {
+    let (clock, reaper) = (TestClock::new(), Reaper::new());
+    let builder = Scope::builder("core").timer(&clock).timeout(9 * SECOND).reaper(&reaper);
+    let scope = builder.build();
+    let child = scope.child("child");
+    let member = async { clock.sleep(2 * SECOND).await }.named("slow").in_scope(&child);
+    let closing = async {
+        let open = scope.close_within(SECOND).await.unwrap_err();
+        assert_eq!(open.to_string(), "`core` is still open: `slow` is pending");
+        scope.close().await
+    };
+    let (member, report) = block_on(clock.watch(join(member, closing)));
+    assert!(member.is_ok() && report.aborted().is_none());
+    assert_eq!((child.is_aborted(), report.took()), (false, Some(2 * SECOND)));
+
+    let stuck = Scope::builder("core").timer(&clock).timeout(SECOND).build();
+    let ended = block_on(clock.watch(pending::<()>().in_scope(&stuck))).unwrap_err();
+    assert_eq!(ended.to_string(), "the deadline has passed (in `core`)");
+
+    let left = Scope::builder("left").timer(&clock).reaper(&reaper).build();
+    let closed = left.closed();
+    let sleep = clock.sleep(SECOND);
+    left.defer_async(|_| sleep);
+    drop(left);
+    assert_eq!(block_on(clock.watch(reaper.drain())), 1);
+    assert_eq!(block_on(closed).clean_up().skipped, 0);
+}
+
 #[test]
 fn a_chain_waits_by_the_alarm_of_a_board() {
     let begin = std::time::Instant::now();
@@ -133,11 +307,11 @@ fn a_chain_waits_by_the_alarm_of_a_board() {
 /// What waits for a point in time ends at once where none is told, and says so. Nothing waits for ever.
 #[cfg(not(feature = "std"))]
 mod without_a_timer {
-    use std::{future::Future, task::Poll};
+    use std::future::Future;
 
     use futures::future::poll_fn;
     use support::{CENTURY, failing, hanging};
-    use tenure::{AbortReason, Aborted, abort::Position, time::Instant};
+    use tenure::{AbortHandle, AbortReason, abort::Position, time::Instant};
 
     use super::*;
 
@@ -300,5 +474,81 @@ mod without_a_timer {
         let aborted = ByHand::new(stuck.named("stuck")).ready().unwrap_err();
         assert_eq!(aborted.to_string(), "has to wait, but no timer was given (in `stuck`)");
         assert_eq!((aborted.position(), polls.get()), (Position::Below, 1));
+    }
+
+    /// There is nobody to tell when their time would be over, so they have none.
+    #[test]
+    fn what_is_ended_has_no_grace() {
+        for most in [SECOND, Duration::MAX] {
+            let (polls, stop) = (Count::default(), AbortHandle::new());
+            let told = polls.polls_of(pending::<()>()).with_grace(most).with_abort(&stop);
+            let untold = polls.polls_of(pending::<()>()).shielded(most).with_abort(&stop);
+            let (mut told, mut untold) = (ByHand::polled(told), ByHand::polled(untold));
+            stop.abort("stop");
+            assert_eq!(told.ready().unwrap_err().to_string(), "stop");
+            assert_eq!(untold.ready().unwrap_err().to_string(), "stop");
+            assert_eq!(polls.get(), 2);
+        }
+    }
+
+    #[test]
+    fn clean_up_of_a_nursery_that_has_to_wait_is_ended_and_counted() {
+        let (ran, told) = (Count::default(), Cell::new(None));
+        let cleaned = tenure::local_scope(async |n| {
+            n.on_close(|report| told.set(Some((report.clean_up(), report.took()))));
+            n.defer(|_| _ = ran.add());
+            n.defer_async(|_| pending());
+            n.defer_async(async |_| _ = ran.add());
+        });
+        ByHand::new(cleaned).ready().unwrap();
+        let (clean_up, took) = told.take().unwrap();
+        assert_eq!((clean_up.steps, clean_up.overran, ran.get(), took), (3, 1, 2, None));
+    }
+
+    #[test]
+    fn a_release_that_has_to_wait_is_ended() {
+        let (using, released) = (Count::default(), Count::default());
+        let held = bracket(
+            async { Ok::<_, ()>(()) },
+            async |_| Ok(using.add()),
+            async |(), _| {
+                released.add();
+                pending().await
+            },
+        );
+        assert_eq!(ByHand::new(held).ready().unwrap(), Ok(0));
+        assert_eq!((using.get(), released.get()), (1, 1));
+
+        // Acquiring may wait for as long as nobody ends it.
+        let stop = AbortHandle::new();
+        let held = bracket(pending::<Result<(), ()>>(), async |_| Ok(()), async |(), _| {});
+        let mut held = ByHand::polled(held.with_abort(&stop));
+        stop.abort("stop");
+        assert_eq!(held.ready().unwrap_err().to_string(), "stop");
+    }
+
+    #[test]
+    fn a_close_has_no_time_to_wait_in() {
+        let scope = Scope::new("without");
+        let member = ByHand::polled(pending::<()>().named("stuck").in_scope(&scope));
+        for within in [ZERO, SECOND, Duration::MAX] {
+            let open = ByHand::new(scope.close_within(within)).ready().unwrap_err();
+            assert_eq!(open.to_string(), "`without` is still open: `stuck` is pending");
+        }
+        drop(member);
+        assert_eq!(ByHand::new(scope.close_within(ZERO)).ready().unwrap().took(), None);
+    }
+
+    #[test]
+    fn a_scope_with_a_deadline_begins_aborted() {
+        for builder in [
+            Scope::builder("without").timeout(SECOND),
+            Scope::builder("without").timeout(Duration::MAX),
+            Scope::builder("without").deadline(Instant::NEVER),
+        ] {
+            let scope = builder.build();
+            assert_eq!(scope.abort_handle().reason(), Some(AbortReason::NoTimer));
+            assert_no_timer(async {}.in_scope(&scope));
+        }
     }
 }

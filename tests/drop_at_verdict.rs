@@ -14,8 +14,9 @@ use std::{
 use async_lock::Mutex;
 use support::{ByHand, Count, CountingTimer, Drops, Log, SECOND, Token, for_each_receiver};
 use tenure::{
-    AbortHandle, AbortReason, Aborted, Backoff, Limit, Owned, OwnedFuture, Owner, Scope,
+    AbortHandle, AbortReason, Aborted, Backoff, Limit, Owned, OwnedFuture, Owner, Scope, bracket,
     operation::Operation,
+    owner::Key,
     time::{Instant, TestClock},
     timeout::{Overdue, TimeoutHandle},
 };
@@ -165,6 +166,100 @@ fn limit_drops_first_and_gives_its_permit_back() {
     });
 }
 
+/// When its time is over: here it is at once.
+#[test]
+fn with_grace_and_shielded_drop_first() {
+    for_each_holder!(|holder, work| {
+        let (stop, clock) = (AbortHandle::new(), TestClock::new());
+        let chain = work.with_grace(Duration::ZERO).with_abort(&stop).with_timer(&clock);
+        assert_eq!(holder.assert_let_go(chain, || stop.abort("stop")).reason(), &"stop".into());
+    });
+    for_each_holder!(|holder, work| {
+        let clock = TestClock::new();
+        let chain = work.shielded(Duration::ZERO).with_timeout(SECOND).with_timer(&clock);
+        assert!(holder.assert_let_go(chain, || clock.advance(SECOND)).is_timeout());
+    });
+}
+
+#[test]
+fn with_value_drops_what_runs_and_the_value() {
+    static TOKEN: Key<Token> = Key::new("token");
+    for_each_holder!(|holder, work| {
+        let (stop, values) = (AbortHandle::new(), Drops::default());
+        let chain = work.with_value(&TOKEN, values.token()).with_abort(&stop);
+        holder.assert_let_go(chain, || {
+            assert_eq!(values.live(), 1);
+            stop.abort("stop")
+        });
+        assert_eq!(values.live(), 0);
+    });
+}
+
+/// The body, a child and a chain that is one, in a nursery of either kind.
+#[test]
+fn a_nursery_drops_first() {
+    for_each_holder!(|holder, work| {
+        let stop = AbortHandle::new();
+        let chain = tenure::scope(async |n| work.owned().spawn_in(&n).await).with_abort(&stop);
+        assert_eq!(holder.assert_let_go(chain, || stop.abort("stop")).reason(), &"stop".into());
+    });
+    for_each_holder!(|holder, work| {
+        let scope = Scope::new("scope");
+        let chain = tenure::local_scope(async |n| {
+            let body = work.owned();
+            n.spawn(pending::<()>());
+            body.await
+        });
+        holder.assert_let_go(chain.in_scope(&scope), || scope.abort("stop"));
+        assert_eq!(scope.members(), 0);
+    });
+    // Its own abort, from within; and a failure.
+    let (holder, clock) = (Holder::default(), TestClock::new());
+    let failing = tenure::scope(async |n| {
+        n.try_spawn(async {
+            clock.sleep(SECOND).await;
+            Err::<(), _>("down")
+        });
+        n.spawn(holder.hold()).await
+    });
+    let aborted = holder.assert_let_go(failing, || clock.advance(SECOND));
+    assert_eq!(aborted.to_string(), "a sibling failed: down");
+}
+
+#[test]
+fn one_that_is_aborted_alone_is_dropped_before_its_handle_tells() {
+    let holder = Holder::default();
+    let told = tenure::scope(async |n| {
+        let child = n.spawn(holder.hold());
+        futures_lite::future::yield_now().await;
+        assert!(holder.lock.try_lock().is_none() && child.abort("alone"));
+        let aborted = child.await.unwrap_err();
+        assert!(holder.lock.try_lock().is_some());
+        aborted.to_string()
+    });
+    assert_eq!(smol::block_on(told).unwrap(), "alone");
+}
+
+#[test]
+fn bracket_drops_the_use_and_then_what_was_released() {
+    for_each_holder!(|holder, work| {
+        let (stop, acquired) = (AbortHandle::new(), Drops::default());
+        let held = bracket(
+            async { Ok::<_, &str>(acquired.token()) },
+            async |_held| work.owned().await.unwrap_or(Err("aborted")),
+            async |token: Token, _| {
+                assert!(holder.lock.try_lock().is_some(), "the use is gone");
+                drop(token);
+            },
+        );
+        holder.assert_let_go(held.with_abort(&stop), || {
+            assert_eq!(acquired.live(), 1);
+            stop.abort("stop")
+        });
+        assert_eq!(acquired.live(), 0);
+    });
+}
+
 /// A retry needs what can run again, so there are two kinds of receiver.
 #[test]
 fn retry_drops_first() {
@@ -201,6 +296,7 @@ fn the_whole_chain_drops_first() {
         .with_idle_timeout(SECOND)
         .retry(Backoff::exponential())
         .warn_after(5 * SECOND, |_| {})
+        .with_grace(Duration::ZERO)
         .limit(&limit)
         .with_timeout(10 * SECOND)
         .with_timeout_handle(&TimeoutHandle::new(20 * SECOND))
@@ -225,6 +321,8 @@ fn an_attempt_is_dropped_before_its_retry_is_told() {
     assert!(aborted.is_timeout());
     assert_eq!((told.get(), holder.drops.dropped()), (2, 3));
 }
+
+static VALUE: Key<u8> = Key::new("value");
 
 /// Looks, when it is dropped, at how many permits of a limit are held and how many members a scope has.
 struct Looks(Limit, Scope, Log<(usize, usize)>);
@@ -262,7 +360,21 @@ fn what_runs_is_dropped_before_its_permit_and_its_place_are_given_up() {
     let both = scope();
     let chain = looks(&both).in_scope(&both).limit(&limit).with_abort(&stop);
     assert_ends(chain, || stop.abort("stop"));
-    assert_eq!(seen.all(), [(1, 1); 3]);
+    let spared = scope();
+    let chain = looks(&spared).with_grace(Duration::ZERO).shielded(Duration::ZERO);
+    let chain = chain.with_value(&VALUE, 7).limit(&limit).in_scope(&spared);
+    assert_ends(chain, || spared.abort("stop"));
+    let around = scope();
+    let family = tenure::local_scope(async |n| n.spawn(looks(&around)).await);
+    assert_ends(family.limit(&limit).in_scope(&around), || around.abort("stop"));
+    let held = scope();
+    let using = async |_| {
+        looks(&held).await;
+        Ok::<_, ()>(())
+    };
+    let chain = bracket(async { Ok(()) }, using, async |_, _| {});
+    assert_ends(chain.limit(&limit).in_scope(&held), || held.abort("stop"));
+    assert_eq!(seen.all(), [(1, 1); 6]);
 }
 
 #[test]
@@ -301,6 +413,20 @@ fn what_ran_is_dropped_when_a_value_is_ready() {
     let scope = Scope::new("scope");
     let chain = task.in_scope(&scope).with_abort(AbortHandle::new());
     assert_eq!(run(chain, counts), (3, 6));
+
+    assert_eq!(run(make(&dropped).with_grace(SECOND).shielded(SECOND), counts), (3, 7));
+    let (drops, capture) = (dropped.clone(), captured.token());
+    let children = tenure::scope(async move |n| {
+        n.defer(move |_| _ = &capture);
+        n.spawn(make(&drops)).await
+    });
+    assert_eq!(run(children, counts), (4, 8));
+    let (drops, capture) = (dropped.clone(), captured.token());
+    let held = async move |held: tenure::bracket::Held<Token>| {
+        let _: &Token = &held;
+        make(&drops).await
+    };
+    assert_eq!(run(bracket(async { Ok(capture) }, held, async |_, _| {}), counts), (5, 9));
 }
 
 /// What `retry` and its friends were given goes, too.

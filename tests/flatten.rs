@@ -6,9 +6,12 @@ use std::{error::Error as _, fmt, future::pending, io, time::Duration};
 
 use support::SECOND;
 use tenure::{
-    AbortHandle, AbortReason, Aborted, Backoff, Error, Limit, OwnedFuture, Scope,
+    AbortHandle, AbortReason, Aborted, Backoff, Error, Limit, OwnedFuture, Scope, bracket,
+    owner::Key,
     time::{Instant, TestClock},
 };
+
+static KEY: Key<u8> = Key::new("key");
 
 /// An error with a source of its own.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,12 +75,48 @@ fn flatten_ends_a_long_chain_with_one_layer() {
         works
             .with_timeout(SECOND)
             .retry(Backoff::exponential())
+            .with_grace(SECOND)
+            .shielded(SECOND)
+            .with_value(&KEY, 7)
             .limit(&limit)
             .with_timeout(SECOND)
             .in_scope(&scope)
+            .try_in_scope(&scope)
             .flatten(),
     );
     assert_eq!(seven.unwrap(), 7);
+}
+
+#[test]
+fn a_scope_and_a_bracket_are_chains_that_can_be_flattened() {
+    let seven = tenure::scope(async |n| n.try_spawn(works()).await.map_err(Error::Aborted));
+    assert_eq!(smol::block_on(seven.flatten_into::<Error<Broken>>()).unwrap(), 7);
+    let broken = tenure::scope(async |_| breaks().await).named("scope").flatten();
+    assert!(matches!(smol::block_on(broken), Err(Error::Failed(Broken(Cause)))));
+
+    let held = || bracket(works(), async |held| Ok(*held), async |_, _| {});
+    assert_eq!(smol::block_on(held().flatten()).unwrap(), 7);
+    let aborted = smol::block_on(held().with_abort(&stopped()).flatten());
+    assert!(matches!(aborted, Err(Error::Aborted(_))));
+}
+
+/// A `try_scope` has one layer by itself, and two where it is adapted.
+#[test]
+fn a_scope_that_is_tried_has_one_layer_in_the_end() {
+    let tried = || {
+        tenure::try_scope(async |n| {
+            n.try_spawn(breaks().with_timeout(SECOND).flatten()).await?;
+            Ok::<_, Error<Broken>>(7)
+        })
+    };
+    let failed: Result<u32, Error<Broken>> = smol::block_on(tried());
+    assert!(matches!(failed, Err(Error::Failed(Broken(Cause)))));
+    let failed: Result<u32, Error<Broken>> =
+        smol::block_on(tried().with_timeout(SECOND).with_grace(SECOND).flatten_into());
+    assert!(matches!(failed, Err(Error::Failed(Broken(Cause)))));
+    let aborted: Result<u32, Error<Broken>> =
+        smol::block_on(tried().with_abort(&stopped()).flatten_into());
+    assert!(matches!(aborted, Err(Error::Aborted(_))));
 }
 
 #[test]

@@ -11,7 +11,8 @@ use std::{
 use allocation_counter::measure;
 use support::{ByHand, CountingTimer, SECOND, poll_once};
 use tenure::{
-    AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Owner, Scope,
+    AbortHandle, Aborted, Backoff, Error, Limit, OwnedFuture, Owner, Scope, bracket,
+    owner::Key,
     time::{Instant, TimerHandle},
     timeout::TimeoutHandle,
 };
@@ -20,6 +21,8 @@ use tenure::{
 fn allocations(f: impl FnOnce()) -> u64 {
     measure(f).count_total
 }
+
+static KEY: Key<u32> = Key::new("key");
 
 fn answer() -> std::future::Ready<Result<u32, &'static str>> {
     ready(Ok(42))
@@ -55,6 +58,8 @@ fn each_adapter_allocates_nothing_for_what_is_ready() {
     assert_eq!(allocations_of!(answer().in_scope(&scope)), 0);
     assert_eq!(allocations_of!(answer().try_in_scope(&scope)), 0);
     assert_eq!(allocations_of!(answer().with_timer(&timer)), 0);
+    assert_eq!(allocations_of!(answer().with_grace(SECOND)), 0);
+    assert_eq!(allocations_of!(answer().shielded(SECOND)), 0);
     assert_eq!(allocations_of!(answer().named("a literal")), 0);
     assert_eq!(allocations_of!(answer().named("a literal").flatten()), 0);
 }
@@ -75,8 +80,10 @@ fn the_whole_chain_allocates_nothing_for_what_is_ready() {
         answer
             .with_timeout(SECOND)
             .retry(Backoff::exponential())
+            .with_grace(SECOND)
             .limit(&limit)
             .with_timeout(10 * SECOND)
+            .shielded(SECOND)
             .with_abort(&stop)
             .in_scope(&scope)
             .named("page")
@@ -134,6 +141,50 @@ fn attempts_allocate_nothing() {
     assert_eq!(attempts, 20);
 }
 
+/// When it is given, not each time it is asked for.
+#[test]
+fn a_value_costs_two_allocations() {
+    assert_eq!(allocations_of!(answer().with_value(&KEY, 7)), 2);
+    let asks = async { (0..9).for_each(|_| assert_eq!(KEY.get(), Some(7))) };
+    assert_eq!(allocations_of!(asks.with_value(&KEY, 7)), 2);
+}
+
+/// What it holds goes to and fro.
+#[test]
+fn a_bracket_allocates_once() {
+    let held = || bracket(answer(), async |held| Ok(*held + 1), async |_, _| {});
+    assert_eq!(allocations_of!(held()), 1);
+}
+
+/// Its future and its handle. The first one makes room for a few, too.
+#[test]
+fn a_child_costs_two_allocations() {
+    let children = |number: usize| {
+        allocations_of!(tenure::scope(async |n| (0..number).for_each(|_| drop(n.spawn(answer())))))
+    };
+    let none = children(0);
+    assert!(none <= 5, "{none}");
+    assert_eq!([1, 2, 3, 4].map(children), [3, 5, 7, 9].map(|more| none + more));
+
+    let chain = || answer().with_timeout(SECOND).with_grace(SECOND).named("a literal");
+    let with_chain = allocations_of!(tenure::local_scope(async |n| drop(chain().spawn_in(&n))));
+    assert_eq!(with_chain, children(1));
+    let tried = allocations_of!(tenure::try_scope(async |n| {
+        n.try_spawn(async { "7".parse::<u32>().map_err(Error::Failed) });
+        Ok::<_, Error<std::num::ParseIntError>>(())
+    }));
+    assert_eq!(tried, children(1));
+}
+
+#[test]
+fn a_checkpoint_allocates_nothing() {
+    let passes = || tenure::checkpoint().with_grace(SECOND).with_timeout(SECOND);
+    let mut first = ByHand::polled(passes());
+    assert!(first.poll().is_ready());
+    let mut second = ByHand::new(passes());
+    assert_eq!(allocations(|| assert!(second.poll().is_pending() && second.poll().is_ready())), 0);
+}
+
 /// Only a closure over its owner needs one: its node, and the reason with which that ends.
 #[test]
 fn an_owner_costs_two_allocations() {
@@ -142,6 +193,9 @@ fn an_owner_costs_two_allocations() {
     assert_eq!(allocations_of!(with_owner.owned()), 2);
     let chain = with_owner.with_timeout(SECOND).retry(Backoff::exponential());
     assert_eq!(allocations_of!(chain.with_timer(&timer)), 2);
+    // One that is found is each time the same.
+    let finds = async { (0..9).for_each(|_| assert!(Owner::current().is_some())) };
+    assert_eq!(allocations_of!(finds.owned()), 2);
 }
 
 /// A name that was made at run time is cloned for an error, not for each poll.
@@ -171,12 +225,35 @@ fn a_chain_that_waits_allocates_nothing_when_it_is_polled_again() {
         .with_timeout_handle(&TimeoutHandle::new(9 * SECOND))
         .with_idle_timeout(SECOND)
         .warn_after(SECOND, |_| {})
+        .with_grace(SECOND)
+        .shielded(SECOND)
+        .with_value(&KEY, 7)
         .with_abort(&stop)
         .in_scope(&scope)
         .with_timer(&timer);
-    let mut chain = ByHand::new(chain);
-    assert!(chain.poll().is_pending());
-    assert_eq!(allocations(|| assert!(chain.poll().is_pending())), 0);
+    let held = async |_| pending::<Result<u32, &str>>().with_grace(SECOND).await.unwrap();
+    let all = tenure::local_scope(async |n| {
+        n.spawn(chain);
+        n.spawn(bracket(answer(), held, async |_, _| {})).await
+    });
+    let mut all = ByHand::new(all);
+    assert!(all.poll().is_pending());
+    assert_eq!(allocations(|| assert!(all.poll().is_pending())), 0);
+    // What is woken in it has the seat by then that it has lent the waker of.
+    let mut wakes = ByHand::new(tenure::scope(async |n| {
+        let naps = || async {
+            for _ in 0..9 {
+                futures_lite::future::yield_now().await;
+            }
+            pending::<()>().await
+        };
+        n.spawn(naps());
+        n.spawn(naps()).await
+    }));
+    for _ in 0..2 {
+        assert!(wakes.poll().is_pending());
+    }
+    assert_eq!(allocations(|| assert!(wakes.run().is_pending())), 0);
 }
 
 #[test]
@@ -247,8 +324,17 @@ fn no_clock_is_read_before_the_first_pending() {
         .with_timeout_handle(&TimeoutHandle::new(SECOND))
         .with_idle_timeout(SECOND)
         .warn_after(SECOND, |_| {})
+        .with_grace(SECOND)
+        .shielded(SECOND)
         .in_scope(&scope);
     assert!(poll_once(chain).is_ready());
+    assert_eq!((timer.reads(), timer.set()), (0, 0));
+    let children = tenure::scope(async |n| {
+        n.defer_async(|_| async {});
+        n.spawn(answer());
+        drop(answer().with_timeout(SECOND).try_spawn_in(&n));
+    });
+    assert!(poll_once(children.with_timeout(SECOND).in_scope(&scope)).is_ready());
     assert_eq!((timer.reads(), timer.set()), (0, 0));
 
     // Nor when it fails without a delay before the next attempt, nor for the last.
@@ -261,6 +347,47 @@ fn no_clock_is_read_before_the_first_pending() {
     let chain = fails.with_timeout(SECOND).retry(policy).with_timeout(SECOND).in_scope(&scope);
     assert!(poll_once(chain).is_ready());
     assert_eq!((attempts, timer.reads(), timer.set()), (3, 0, 0));
+}
+
+/// It once read it before its release, where there was a deadline above: only one who asks for its time needs that.
+#[test]
+fn a_bracket_reads_no_clock_before_its_first_pending() {
+    let timer = CountingTimer::default();
+    let held = || bracket(answer(), async |held| Ok(*held + 1), async |_, _| {});
+    assert!(poll_once(held().with_timer(timer.clone())).is_ready());
+    assert!(poll_once(held().with_timeout(SECOND).with_timer(timer.clone())).is_ready());
+    assert_eq!((timer.reads(), timer.set()), (0, 0));
+
+    let asks = async |_, _| {
+        let left = (0..9).map(|_| Owner::current().unwrap().remaining()).max();
+        assert_eq!(left, Some(Some(5 * SECOND)));
+    };
+    let asks = bracket(answer(), async |held| Ok(*held), asks).release_within(5 * SECOND);
+    assert!(poll_once(asks.with_timeout(SECOND).with_timer(timer.clone())).is_ready());
+    assert_eq!(
+        (timer.reads(), timer.set()),
+        (10, 0),
+        "once, and by each who wants to know what is left"
+    );
+}
+
+/// A grace is measured from when it is needed.
+#[test]
+fn what_has_time_to_end_sets_an_alarm_when_it_is_to_end() {
+    let (timer, stop) = (CountingTimer::default(), AbortHandle::new());
+    let chain = pending::<()>().with_grace(SECOND).with_abort(&stop).with_timer(timer.clone());
+    let mut chain = ByHand::polled(chain);
+    let held = bracket(pending::<Result<(), ()>>(), async |_| Ok(()), async |_, _| {});
+    let mut held = ByHand::polled(held.with_abort(&stop).with_timer(timer.clone()));
+    let children = tenure::scope(async |n| _ = n.spawn(pending::<()>()).await);
+    let mut children = ByHand::polled(children.with_abort(&stop).with_timer(timer.clone()));
+    assert_eq!((timer.reads(), timer.set()), (0, 0));
+    stop.abort("stop");
+    assert!(chain.poll().is_pending() && held.poll().is_pending());
+    assert!(children.poll().is_ready());
+    assert_eq!(timer.set(), 2);
+    drop((chain, held));
+    assert_eq!(timer.outstanding(), 0);
 }
 
 #[test]

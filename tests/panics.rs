@@ -17,8 +17,8 @@ use support::{
     ByHand, Drops, Log, SECOND, Token, message, on_wake, panic_of, panic_quietly, poll_once,
 };
 use tenure::{
-    AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Scope, abort::AbortReason, scope,
-    time::TestClock,
+    AbortHandle, Aborted, Backoff, Limit, OwnedFuture, Owner, Scope, abort::AbortReason,
+    bracket::bracket, owner::Key, scope, time::TestClock,
 };
 
 #[derive(Debug, PartialEq)]
@@ -127,6 +127,114 @@ fn who_is_told_that_it_takes_long_may_panic() {
         let chain = chain.with_idle_timeout(SECOND).retry(Backoff::exponential());
         Box::pin(chain.with_timeout(SECOND).limit(limit).in_scope(scope))
     });
+}
+
+#[test]
+fn who_has_time_to_end_may_panic_in_it() {
+    let told = |owner: Owner| async move {
+        owner.aborted().await;
+        panic!("in its grace")
+    };
+    leaves_nothing("in its grace", |limit, scope| {
+        let chain = told.with_grace(SECOND).with_timeout(Duration::ZERO);
+        let chain = async move { chain.await.map(|(): ()| ()) };
+        Box::pin(chain.limit(limit).in_scope(scope))
+    });
+    leaves_nothing("untold", |limit, scope| {
+        let untold = async {
+            yield_now().await;
+            panic!("untold")
+        };
+        let chain = untold.shielded(SECOND).limit(limit).with_timeout(Duration::ZERO);
+        Box::pin(chain.in_scope(scope))
+    });
+}
+
+#[test]
+fn a_child_or_the_body_of_a_nursery_may_panic() {
+    leaves_nothing("in a child", |limit, scope| {
+        let limit = limit.clone();
+        let children = tenure::scope(async move |n| {
+            n.spawn(pending::<()>());
+            n.spawn(async { panic!("in a child") }.limit(&limit)).await
+        });
+        Box::pin(children.in_scope(scope))
+    });
+    leaves_nothing("in the body", |limit, scope| {
+        let inner = limit.clone();
+        let children = tenure::local_scope(async move |n| {
+            n.spawn(pending::<()>().limit(&inner));
+            yield_now().await;
+            panic!("in the body")
+        });
+        Box::pin(children.in_scope(scope))
+    });
+    leaves_nothing("before it began", |limit, scope| {
+        let (inner, outer) = (limit.clone(), scope.clone());
+        let begins = async move {
+            tenure::scope(|n| -> Ready<()> {
+                n.spawn(pending::<()>().limit(&inner).in_scope(&outer));
+                panic!("before it began")
+            })
+            .await
+        };
+        Box::pin(begins.in_scope(scope))
+    });
+}
+
+#[test]
+fn each_part_of_a_bracket_may_panic() {
+    const PARTS: [&str; 3] = ["acquire", "use", "release"];
+    for panics in PARTS {
+        leaves_nothing(panics, |limit, scope| {
+            let held = bracket(
+                async move {
+                    assert!(panics != "acquire", "{panics}");
+                    Ok::<_, ()>(())
+                },
+                async move |_| {
+                    assert!(panics != "use", "{panics}");
+                    Ok(())
+                },
+                async move |(), _| assert!(panics != "release", "{panics}"),
+            );
+            Box::pin(held.limit(limit).in_scope(scope))
+        });
+    }
+}
+
+/// A nursery tells it to those who want to know, and it hides no result.
+#[test]
+fn who_cleans_up_and_who_is_told_may_panic() {
+    let told = std::sync::Mutex::new((0, 0));
+    let mut children = ByHand::new(tenure::scope(async |n| {
+        n.on_close(|_| panic!("told"));
+        n.on_close(|report| {
+            *told.lock().unwrap() = (report.clean_up().steps, report.clean_up().panicked);
+        });
+        n.defer(|_| panic!("in clean-up"));
+        n.defer_async(async |_| {
+            yield_now().await;
+            panic!("in clean-up")
+        });
+        n.defer_async(|_| -> Ready<()> { panic!("before it began") });
+        7
+    }));
+    assert!(matches!(children.run(), Poll::Ready(Ok(7))));
+    assert_eq!(*told.lock().unwrap(), (3, 3));
+}
+
+/// It is dropped with the whole, when what ran has long ended.
+#[test]
+fn a_value_may_panic_when_it_is_dropped() {
+    static GRENADE: Key<Grenade> = Key::new("grenade");
+    let (drops, limit, scope) = (Drops::default(), Limit::new(1), Scope::new("scope"));
+    let chain = async {}.with_value(&GRENADE, Grenade(drops.token()));
+    let mut chain = ByHand::new(chain.limit(&limit).in_scope(&scope));
+    assert_eq!(message(&*panic_of(|| chain.poll())), "in drop");
+    assert_eq!((drops.made(), drops.live()), (1, 0));
+    drop(chain);
+    assert_eq!((limit.active(), scope.members(), scope.is_aborted()), (0, 0, false));
 }
 
 /// Panics when it is dropped, and counts that.
@@ -291,7 +399,26 @@ fn a_poll_after_ready_says_what_was_polled() {
         polled_too_often(async { Ok::<_, ()>(()) }.owned().flatten()),
         "`Owned` polled after completion",
     );
+    assert_eq!(
+        polled_too_often(tenure::scope(async |_| {}).with_timeout(SECOND)),
+        "`Owned` polled after completion",
+    );
+    assert_eq!(
+        polled_too_often(tenure::try_scope(async |_| Ok::<_, tenure::Error<&str>>(()))),
+        "`Owned` polled after completion",
+    );
+    let held = bracket(async { Ok::<_, ()>(()) }, async |_| Ok(()), async |(), _| {});
+    assert_eq!(polled_too_often(held), "`Owned` polled after completion");
+    let member = pending::<()>().in_scope(&scope);
+    let no_time = scope.close_within(Duration::ZERO);
+    assert_eq!(polled_too_often(no_time), "`CloseWithin` polled after completion");
+    drop(member);
     assert_eq!(polled_too_often(scope.close()), "`Close` polled after completion");
+    assert_eq!(
+        polled_too_often(scope.close_within(SECOND)),
+        "`CloseWithin` polled after completion"
+    );
+    assert_eq!(polled_too_often(scope.closed()), "`Closed` polled after completion");
     assert_eq!(polled_too_often(clock.watch(async {})), "`Watch` polled after completion");
 }
 

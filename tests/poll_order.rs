@@ -13,6 +13,7 @@ use support::{ByHand, CENTURY, Count, CountingTimer, NANOSECOND, SECOND};
 use tenure::{
     AbortHandle, AbortReason, Aborted, OwnedFuture, Scope,
     abort::Position,
+    bracket,
     time::{Instant, TestClock},
     timeout::TimeoutHandle,
 };
@@ -39,6 +40,54 @@ fn what_is_aborted_is_not_polled_again() {
     assert_eq!(reason(by_handle.poll()), "stop".into());
     assert_eq!(reason(in_scope.poll()), "halt".into());
     assert_eq!(polls.get(), 2);
+}
+
+/// Neither the body of a nursery nor its children, nor what uses what a bracket holds, though all have been woken.
+#[test]
+fn what_is_aborted_in_a_nursery_or_a_bracket_is_not_polled_again() {
+    let (polls, stop) = (Count::default(), AbortHandle::new());
+    let awake = || {
+        polls.polls_of(poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        }))
+    };
+    let body = tenure::local_scope(async |_| awake().await);
+    let child = tenure::local_scope(async |n| n.spawn(awake()).await);
+    let using = async |_| {
+        awake().await;
+        Ok(())
+    };
+    let held = bracket(async { Ok::<_, ()>(()) }, using, async |(), _| {});
+    let mut chains = [
+        ByHand::new(body.with_abort(&stop)),
+        ByHand::new(async { child.with_abort(&stop).await.map(|_| ()) }),
+        ByHand::new(async { held.with_abort(&stop).await.map(|_| ()) }),
+    ];
+    for chain in &mut chains {
+        assert!(chain.poll().is_pending());
+    }
+    let before = polls.get();
+    stop.abort("stop");
+    for mut chain in chains {
+        assert_eq!(reason(chain.poll()), "stop".into());
+    }
+    assert_eq!(polls.get(), before);
+}
+
+/// Whoever is polled before it had its turn; those who come after it don't have theirs.
+#[test]
+fn a_child_that_aborts_its_nursery_is_the_last_to_be_polled() {
+    let (before, after) = (Count::default(), Count::default());
+    let children = tenure::local_scope(async |n| {
+        let own = n.clone();
+        n.spawn(before.polls_of(pending::<()>()));
+        n.spawn(async move { own.abort("enough") });
+        n.spawn(after.polls_of(pending::<()>()));
+        pending::<()>().await
+    });
+    assert_eq!(reason(ByHand::new(children).poll()), "enough".into());
+    assert_eq!((before.get(), after.get()), (1, 0));
 }
 
 #[test]
@@ -131,6 +180,27 @@ executors::on_every_executor! {
             let (late, end) = (after > SECOND, clock.elapsed());
             assert_eq!((handled.is_err(), idle.is_err(), warned.get()), (late, late, usize::from(late)));
             assert_eq!((warns.is_ok(), end), (true, after));
+        }
+
+        // It need not be ready by itself.
+        for after in [SECOND, SECOND + NANOSECOND] {
+            let clock = TestClock::new();
+            let sleep = || clock.sleep(after);
+            let (napping, using) = (sleep(), sleep());
+            let child = tenure::scope(async move |n| n.spawn(napping).await);
+            let child = child.with_timeout(SECOND).with_timer(&clock);
+            let using = async move |_| {
+                using.await;
+                Ok(())
+            };
+            let held = bracket(async { Ok::<_, ()>(()) }, using, async |(), _| {});
+            let held = held.with_timeout(SECOND).with_timer(&clock);
+            let spared = sleep().with_grace(SECOND).shielded(SECOND);
+            let spared = spared.with_timeout(SECOND).with_timer(&clock);
+            let all = futures::future::join3(child, held, spared);
+            let (child, held, spared) = executor.spawn(clock.watch(all)).await;
+            let late = after > SECOND;
+            assert_eq!((child.is_err(), held.is_err(), spared.is_err()), (late, late, late));
         }
 
         let too_late = clock.sleep(SECOND + NANOSECOND);
@@ -231,6 +301,15 @@ fn zero_gives_one_poll() {
     let warned = polls.polls_of(pending::<()>()).warn_after(Duration::ZERO, |_| _ = told.add());
     assert!(ByHand::new(warned.with_timer(&clock)).poll().is_pending());
     assert_eq!((told.get(), polls.get()), (1, 5));
+
+    let family = tenure::local_scope(async |n| {
+        n.spawn(polls.polls_of(pending::<()>()));
+        n.spawn(polls.polls_of(async {})).await.unwrap();
+        polls.polls_of(pending::<()>()).await
+    });
+    let family = family.with_timeout(Duration::ZERO).with_timer(&clock);
+    assert_eq!(reason(ByHand::new(family).poll()), timed_out);
+    assert_eq!(polls.get(), 8);
 }
 
 #[test]

@@ -12,8 +12,11 @@ use std::{
 use executors::Executor;
 use support::SECOND;
 use tenure::{
-    Backoff, Limit, Owned, OwnedFuture, Owner, Scope, operation::Operation, timeout::TimeoutHandle,
+    Backoff, Limit, Owned, OwnedFuture, Owner, Scope, operation::Operation, owner::Key,
+    timeout::TimeoutHandle,
 };
+
+static KEY: Key<u8> = Key::new("key");
 
 /// Without a delay, for as long as it takes.
 fn again() -> Backoff {
@@ -55,6 +58,9 @@ executors::on_every_executor! {
         assert_eq!(spawned(&executor, fetch().with_timeout_handle(&TimeoutHandle::new(SECOND))).await, 42);
         assert_eq!(spawned(&executor, fetch().with_idle_timeout(SECOND)).await, 42);
         assert_eq!(spawned(&executor, fetch().warn_after(SECOND, |_| {})).await, 42);
+        assert_eq!(spawned(&executor, fetch().with_grace(SECOND)).await, 42);
+        assert_eq!(spawned(&executor, fetch().shielded(SECOND)).await, 42);
+        assert_eq!(spawned(&executor, fetch().with_value(&KEY, 7)).await, 42);
         assert_eq!(spawned(&executor, fetch().owned()).await, 42);
         assert_eq!(spawned(&executor, ready(Ok(1)).with_timeout(SECOND)).await, 1);
         assert_eq!(spawned(&executor, async { Ok(2) }.named("block")).await, 2);
@@ -71,6 +77,9 @@ executors::on_every_executor! {
         assert_eq!(spawned(&executor, fetch.with_timeout_handle(&timeout).retry(again())).await, 42);
         assert_eq!(spawned(&executor, fetch.with_idle_timeout(SECOND).retry(again())).await, 42);
         assert_eq!(spawned(&executor, fetch.warn_after(SECOND, |_| {}).retry(again())).await, 42);
+        assert_eq!(spawned(&executor, fetch.with_grace(SECOND).retry(again())).await, 42);
+        assert_eq!(spawned(&executor, fetch.shielded(SECOND).retry(again())).await, 42);
+        assert_eq!(spawned(&executor, fetch.with_value(&KEY, 7).retry(again())).await, 42);
         assert_eq!(spawned(&executor, fetch.retry(again())).await, 42);
         assert_eq!(spawned(&executor, make.retry(again())).await, 42);
         assert_eq!(spawned(&executor, make_boxed.retry(again())).await, 42);
@@ -89,6 +98,8 @@ executors::on_every_executor! {
         fn make_owned(owner: Owner) -> Ready<Answer> {
             ready(Ok(owner.attempt()))
         }
+        let spared = fetch_owned.with_grace(SECOND).shielded(SECOND).with_value(&KEY, 7);
+        assert_eq!(spawned(&executor, spared.retry(again())).await, 3);
         assert_eq!(spawned(&executor, fetch_owned.retry(again())).await, 3);
         assert_eq!(spawned(&executor, make_owned.retry(again())).await, 1);
         let pointer: fn(Owner) -> Ready<Answer> = make_owned;

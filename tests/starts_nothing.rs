@@ -8,8 +8,11 @@ use std::{future::pending, task::Poll, time::Duration};
 use support::{ByHand, Count, CountingTimer, SECOND, for_each_receiver};
 use tenure::{
     AbortHandle, AbortReason, Aborted, Backoff, Limit, Owned, OwnedFuture, Owner, Scope,
-    abort::Position, operation::Operation, time::TestClock, timeout::TimeoutHandle,
+    abort::Position, bracket, operation::Operation, owner::Key, time::TestClock,
+    timeout::TimeoutHandle,
 };
+
+static KEY: Key<u8> = Key::new("key");
 
 /// Polls `chain`, which must end at once.
 fn ended<O: Operation<Output: std::fmt::Debug>>(chain: Owned<O>) -> Aborted {
@@ -114,8 +117,11 @@ fn nothing_below_starts_whatever_stands_between() {
         let (limit, timeout) = (Limit::new(1), TimeoutHandle::new(Duration::ZERO));
         let between = work
             .with_timeout(Duration::ZERO)
+            .with_grace(SECOND)
             .with_timeout_handle(&timeout)
             .with_idle_timeout(Duration::ZERO)
+            .shielded(SECOND)
+            .with_value(&KEY, 7)
             .limit(&limit)
             .named("between")
             .in_scope(&Scope::new("live"))
@@ -129,6 +135,63 @@ fn nothing_below_starts_whatever_stands_between() {
         let limit = Limit::new(1);
         let between = work.limit(&limit).with_abort(AbortHandle::new()).in_scope(&aborted_scope());
         assert_eq!(ended(between).reason(), &"before".into());
+    });
+}
+
+/// Nor the body, nor what uses what a bracket would hold, nor what would acquire it.
+#[test]
+fn nothing_in_a_nursery_or_a_bracket_starts() {
+    for_each_idle_receiver!(|work| {
+        let family = tenure::scope(|n| {
+            drop(work.owned().spawn_in(&n));
+            async { unreachable!("the body was started") }
+        });
+        let aborted = ended(family.with_abort(aborted_handle()));
+        assert_eq!(aborted.reason(), &"before".into());
+    });
+    for_each_idle_receiver!(|work| {
+        let held = bracket(
+            async { work.owned().await.unwrap() },
+            async |_| -> Result<(), _> { unreachable!("it was used") },
+            async |_, _| unreachable!("it was released"),
+        );
+        assert_eq!(ended(held.in_scope(&aborted_scope())).reason(), &"before".into());
+    });
+}
+
+#[test]
+fn a_nursery_that_was_aborted_or_has_ended_starts_nothing() {
+    for_each_idle_receiver!(|work| {
+        let family = tenure::scope(async |n| {
+            n.abort("enough");
+            let child = work.owned().spawn_in(&n);
+            (n, child)
+        });
+        let (_n, child) = smol::block_on(family).unwrap();
+        assert_eq!(smol::block_on(child).unwrap_err().reason(), &"enough".into());
+    });
+    for_each_idle_receiver!(|work| {
+        let n = smol::block_on(tenure::scope(async |n| n)).unwrap();
+        let aborted = smol::block_on(work.owned().spawn_in(&n)).unwrap_err();
+        assert_eq!(aborted.reason(), &AbortReason::ScopeEnded);
+        assert_eq!(aborted.position(), Position::Above);
+    });
+    for_each_idle_receiver!(|work| {
+        let n = smol::block_on(tenure::scope(async |n| n)).unwrap();
+        assert_eq!(ended(work.in_scope(&n)).reason(), &AbortReason::ScopeEnded);
+    });
+}
+
+/// A scope in a scope that was aborted, or has closed, begins so.
+#[test]
+fn a_scope_in_one_that_has_ended_starts_nothing() {
+    for_each_idle_receiver!(|work| {
+        let child = aborted_scope().child("child");
+        assert_eq!(ended(work.in_scope(&child)).reason(), &"before".into());
+    });
+    for_each_idle_receiver!(|work| {
+        let child = closed_scope().child("child");
+        assert_eq!(ended(work.try_in_scope(&child)).reason(), &AbortReason::ScopeEnded);
     });
 }
 
@@ -179,6 +242,10 @@ fn no_timer_is_asked() {
         chain.warn_after(SECOND, |overdue| panic!("{overdue}"))
     };
     ended(watched().with_abort(aborted_handle()).with_timer(timer.clone()));
+    let spared = watched().with_grace(SECOND).with_timeout(SECOND).shielded(SECOND);
+    ended(spared.with_abort(aborted_handle()).with_timer(timer.clone()));
+    let held = bracket(async { Ok::<_, ()>(()) }, async |_| Ok(()), async |(), _| {});
+    ended(held.with_timeout(SECOND).in_scope(&closed_scope()).with_timer(timer.clone()));
     ended(watched().in_scope(&closed_scope()).with_timer(timer.clone()));
     assert_eq!((timer.reads(), timer.set()), (0, 0));
 }

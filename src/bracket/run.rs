@@ -111,9 +111,11 @@ impl<T> Run<T> {
     /// Begins the time that the stage has, unless it has begun. `None` where nobody could tell when it is over.
     fn begin_bound(&mut self, most: Duration, lent: &Lent<'_>) -> Option<&mut Sleep> {
         let timer = lent.timer()?;
-        let sleep = self.sleep.get_or_insert_with(|| timer.sleep(most));
-        self.reprieve.bound(sleep.deadline());
-        Some(sleep)
+        self.reprieve.bound(most);
+        if self.sleep.is_none() {
+            self.sleep = self.reprieve.until(|| timer.now()).map(|until| timer.sleep_until(until));
+        }
+        self.sleep.as_mut()
     }
 
     /// Ready when the time is over that the stage has, which begins now if it has not yet.
@@ -274,7 +276,7 @@ where
         let run = this.run;
         if lent.has_deadline() {
             // That one isn't meant for it, from its first poll on.
-            run.begin_bound(this.bounds.release, lent);
+            run.reprieve.bound(this.bounds.release);
         }
         let below = lent.with(Link::Shield(&run.reprieve));
         let panic = match poll_part(this.releasing.as_mut(), this.leaf, cx, &below) {

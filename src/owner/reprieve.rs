@@ -1,7 +1,8 @@
 //! The time that something is given to end in.
 
-use core::cell::OnceCell;
+use core::{cell::OnceCell, time::Duration};
 
+use super::{Deadline, End};
 use crate::{
     abort::{AbortHandle, Aborted, Position},
     time::Instant,
@@ -14,20 +15,21 @@ pub(crate) struct Reprieve {
     node: OnceCell<AbortHandle>,
     /// Why they are to end, if they are.
     aborted: Option<Aborted>,
-    /// When they have to have ended.
-    until: Option<Instant>,
+    /// When they have to have ended; fixed by the first who asks.
+    until: Option<(Deadline, End)>,
 }
 
 impl Reprieve {
     /// From now on what is below is to end, by then at the latest.
     pub(crate) fn give(&mut self, aborted: &Aborted, until: Instant) {
         self.aborted = Some(aborted.clone().at(Position::Above));
-        self.until = Some(until);
+        self.until = Some((Deadline::open(), End::At(until)));
     }
 
-    /// What is below has until then, and isn't told why.
-    pub(crate) fn bound(&mut self, until: Instant) {
-        self.until = Some(until);
+    /// What is below has so much time, unless it was given some before, and isn't told why. It counts from when
+    /// somebody asks for its end.
+    pub(crate) fn bound(&mut self, most: Duration) {
+        self.until.get_or_insert_with(|| (Deadline::open(), End::after(most)));
     }
 
     /// Tells those below, if there are any who have asked.
@@ -41,8 +43,12 @@ impl Reprieve {
         self.aborted.as_ref()
     }
 
-    pub(crate) fn until(&self) -> Option<Instant> {
-        self.until
+    pub(crate) const fn is_bound(&self) -> bool {
+        self.until.is_some()
+    }
+
+    pub(crate) fn until(&self, now: impl FnOnce() -> Instant) -> Option<Instant> {
+        self.until.as_ref().map(|(until, end)| until.fix(*end, now))
     }
 
     pub(super) fn node(&self, make: impl FnOnce() -> AbortHandle) -> &AbortHandle {

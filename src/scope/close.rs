@@ -183,6 +183,7 @@ impl Future for CloseWithin {
     type Output = Result<Report, StillOpen>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(!self.is_terminated(), "`CloseWithin` polled after completion");
         let Self { close, within, sleep } = &mut *self;
         if let Poll::Ready(report) = Pin::new(&mut *close).poll(cx) {
             *sleep = None;

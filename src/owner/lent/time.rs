@@ -33,7 +33,7 @@ impl<'a> Lent<'a> {
         self.links().any(|link| match link {
             Link::Deadline(..) => true,
             Link::Member(scope) => scope.deadline.is_some(),
-            Link::Grace(reprieve) | Link::Shield(reprieve) => reprieve.until().is_some(),
+            Link::Grace(reprieve) | Link::Shield(reprieve) => reprieve.is_bound(),
             _ => false,
         })
     }
@@ -95,7 +95,8 @@ impl<'a> Lent<'a> {
                     }
                 }
                 Link::Grace(reprieve) | Link::Shield(reprieve) => {
-                    if let Some(until) = reprieve.until() {
+                    let until = reprieve.until(|| *now.get_or_insert_with(|| timer.now()));
+                    if let Some(until) = until {
                         note(until, name.or_else(|| up.and_then(Lent::name)));
                         break;
                     }

@@ -9,11 +9,21 @@ use super::{
 use crate::operation::Operation;
 
 /// A nursery that a chain can be spawned in: see [`Owned::spawn_in`](crate::Owned::spawn_in). Sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no nursery that this chain can be spawned in",
+    label = "polls no children",
+    note = "a nursery is what `tenure::scope(async |n| ..)` hands out; in a `Scope`, which runs nothing, `.in_scope(&scope)` puts what is spawned elsewhere"
+)]
 pub trait Spawns<O: Operation>: sealed::Spawns<O> {}
 
 impl<O: Operation, N: sealed::Spawns<O>> Spawns<O> for N {}
 
 /// As [`Spawns`], for a chain whose failure aborts its siblings.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no nursery that this chain can be spawned in",
+    label = "polls no children",
+    note = "a nursery is what `tenure::scope(async |n| ..)` hands out; in a `Scope`, which runs nothing, `.try_in_scope(&scope)` puts what is spawned elsewhere"
+)]
 pub trait TrySpawns<O: Operation, T>: sealed::TrySpawns<O, T> {}
 
 impl<O: Operation, T, N: sealed::TrySpawns<O, T>> TrySpawns<O, T> for N {}
