@@ -234,7 +234,7 @@ fn a_panic_of_a_child_aborts_the_others_and_goes_on() {
     assert_eq!(message(&*panic_of(|| nursery.run())), "oh no");
     assert_eq!(drops.live(), 0);
     drop(nursery);
-    assert_eq!(told.as_deref(), Some("a sibling panicked: oh no"));
+    assert_eq!(told.as_deref(), Some("panicked: oh no"));
 }
 
 #[test]
