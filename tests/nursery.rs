@@ -292,7 +292,7 @@ fn one_that_is_dropped_half_way_ends_all_of_it_and_cleans_up() {
     assert_eq!(log.all(), ["last, 0 live", "its owner has ended"]);
     let handle: JoinHandle<()> = handle.unwrap();
     assert_eq!(ByHand::new(handle).ready().unwrap_err().reason(), &AbortReason::ScopeEnded);
-    assert_eq!(report, "closed: its owner has ended; 1 aborted; 2 clean-up steps, 1 skipped");
+    assert_eq!(report, "closed: its owner has ended; 1 dropped; 2 clean-up steps, 1 skipped");
 }
 
 #[test]

@@ -12,7 +12,6 @@ use pin_project::{pin_project, pinned_drop};
 
 use super::{
     super::Report,
-    child::Child,
     children::Children,
     outcome::{First, Outcome},
     shared::{Family, Shared, StepOf},
@@ -329,19 +328,18 @@ impl<F: Family> Run<F> {
     ) {
         let aborted = core.refusal();
         self.since = self.now(lent);
-        let mut panics = Panics::default();
         if self.body != (BodyStage::Returned { aborted: true }) {
+            let mut panics = Panics::default();
             panics.run(|| *body.output = None);
+            self.outcome.note_panics(core, panics);
         }
         self.children.abort(core, cx, lent, &aborted, &mut self.outcome);
         if self.body == BodyStage::Running && self.end_body(&mut body, core, cx, lent, &aborted) {
             // It has been polled with the waker of the task; from now on it has its own.
             Waker::from(Seat::new(core, BODY)).wake();
         }
-        let never_started = self.children.take_arrivals();
-        self.shared.turn_away(never_started, &aborted, &mut panics);
-        self.shared.close(&aborted, &mut panics);
-        self.outcome.note_panics(core, panics);
+        let never_started = self.children.take_arrivals().chain(self.shared.close());
+        self.outcome.drop_each(core, never_started, Count::NeverStarted, &aborted);
         self.stage = Stage::Ending(aborted);
     }
 
@@ -360,7 +358,7 @@ impl<F: Family> Run<F> {
         }
         self.body = BodyStage::Gone;
         if let Err(panic) = ended {
-            self.outcome.note_panic(core, None, false, panic);
+            self.outcome.note_panic(core, None, panic);
         }
         false
     }
@@ -535,17 +533,22 @@ impl<Fut: Future, F: Family> PinnedDrop for Nursed<Fut, F> {
             core.abort.abort(AbortReason::ScopeEnded);
         });
         let aborted = core.refusal();
-        panics.run(|| this.body.set(None));
-        panics.run(|| this.leaf.clear());
-        let children = run.children.take_all();
-        core.tally.add_many(Count::Aborted, children.len());
-        panics.run_each(children, |mut child| {
-            child.as_mut().tell(&aborted);
-            drop(child);
-        });
-        let never_started = run.children.take_arrivals();
-        run.shared.turn_away(never_started, &aborted, &mut panics);
-        run.shared.close(&aborted, &mut panics);
+        // What has failed before is nobody's result any more.
+        match run.outcome.first.take() {
+            Some(First::Error(error)) => panics.run(|| drop(error)),
+            Some(First::Panic(panic)) => forget(panic),
+            None => {}
+        }
+        let mut body = Panics::default();
+        body.run(|| this.body.set(None));
+        body.run(|| this.leaf.clear());
+        run.outcome.note_panics(&core, body);
+        run.outcome.drop_each(&core, run.children.take_all(), Count::Dropped, &aborted);
+        let never_started = run.children.take_arrivals().chain(run.shared.close());
+        run.outcome.drop_each(&core, never_started, Count::NeverStarted, &aborted);
+        if let Some(First::Panic(panic)) = run.outcome.first.take() {
+            panics.keep(panic);
+        }
         let mut next = match mem::replace(&mut run.stage, Stage::Running) {
             Stage::CleaningUp(begun) => begun,
             _ => None,
