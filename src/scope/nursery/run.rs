@@ -133,6 +133,12 @@ impl<Fut: Future> Body<'_, Fut> {
     fn reborrow(&mut self) -> Body<'_, Fut> {
         Body { future: self.future.as_mut(), leaf: self.leaf, output: self.output }
     }
+
+    /// Drops the future, if that is still there.
+    fn drop(&mut self, panics: &mut Panics) {
+        panics.run(|| self.future.set(None));
+        panics.run(|| self.leaf.clear());
+    }
 }
 
 impl<F: Family> Run<F> {
@@ -310,10 +316,7 @@ impl<F: Family> Run<F> {
                 *body.output = Some(output);
             }
         }
-        panics.run(|| {
-            body.future.set(None);
-            body.leaf.clear();
-        });
+        body.drop(&mut panics);
         self.outcome.note_panics(core, panics);
         true
     }
@@ -358,7 +361,10 @@ impl<F: Family> Run<F> {
         }
         self.body = BodyStage::Gone;
         if let Err(panic) = ended {
-            self.outcome.note_panic(core, None, panic);
+            let mut panics = Panics::default();
+            panics.keep(panic);
+            body.drop(&mut panics);
+            self.outcome.note_panics(core, panics);
         }
         false
     }
@@ -525,7 +531,7 @@ where
 #[pinned_drop]
 impl<Fut: Future, F: Family> PinnedDrop for Nursed<Fut, F> {
     fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
+        let this = self.project();
         let Some(mut run) = this.run.take() else { return };
         let core = run.shared.core.clone();
         let mut panics = Panics::default();
@@ -539,10 +545,9 @@ impl<Fut: Future, F: Family> PinnedDrop for Nursed<Fut, F> {
             Some(First::Panic(panic)) => forget(panic),
             None => {}
         }
-        let mut body = Panics::default();
-        body.run(|| this.body.set(None));
-        body.run(|| this.leaf.clear());
-        run.outcome.note_panics(&core, body);
+        let mut of_body = Panics::default();
+        Body { future: this.body, leaf: this.leaf, output: this.output }.drop(&mut of_body);
+        run.outcome.note_panics(&core, of_body);
         run.outcome.drop_each(&core, run.children.take_all(), Count::Dropped, &aborted);
         let never_started = run.children.take_arrivals().chain(run.shared.close());
         run.outcome.drop_each(&core, never_started, Count::NeverStarted, &aborted);
