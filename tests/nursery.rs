@@ -171,14 +171,17 @@ fn a_child_is_aborted_alone() {
 
 #[test]
 fn a_child_that_is_aborted_before_it_begins_never_does() {
-    let polls = Count::default();
+    let (polls, mut members) = (Count::default(), None);
     let mut nursery = ByHand::new(scope(async |n| {
+        n.on_close(|report| members = Some(report.members()));
         let never = n.spawn(polls.polls_of(pending::<()>()));
         never.abort("changed my mind");
         never.await.unwrap_err().to_string()
     }));
     assert_eq!(nursery.run(), Poll::Ready(Ok("changed my mind".to_owned())));
-    assert_eq!(polls.get(), 0);
+    drop(nursery);
+    let members = members.unwrap();
+    assert_eq!((polls.get(), members.never_started, members.aborted), (0, 1, 0));
 }
 
 #[test]

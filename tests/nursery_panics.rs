@@ -13,9 +13,10 @@ use std::{
 use futures_lite::future::yield_now;
 use support::{ByHand, Drops, Log, SECOND, message, panic_of};
 use tenure::{
-    OwnedFuture, scope,
+    Aborted, OwnedFuture, scope,
     scope::{Nursery, Report},
     time::TestClock,
+    try_scope,
 };
 
 /// Panics when it is dropped.
@@ -197,5 +198,38 @@ fn a_background_child_whose_drop_panics_fails_alone() {
             assert_eq!(ended, Ok(()), "{when:?}");
             assert_eq!(told, (counts, vec!["a member panicked: in drop".into()]), "{when:?}");
         }
+    }
+}
+
+#[test]
+fn the_body_is_no_member_and_what_goes_wrong_in_it_is_noted() {
+    let reports = Log::default();
+    let mut nursery = ByHand::new(scope(async |n| {
+        n.on_close(note(&reports));
+        panic!("in the body")
+    }));
+    assert_eq!(message(&*panic_of(|| nursery.run().map_ok(|(): ()| ()))), "in the body");
+    let mut nursery = ByHand::new(try_scope(async |n| {
+        n.on_close(note(&reports));
+        Err::<(), _>(Error("down"))
+    }));
+    assert_eq!(nursery.run(), Poll::Ready(Err(Error("down"))));
+    let failures = ["a member panicked: in the body", "a member failed: down"];
+    let expected = failures.map(|failure| ([0; 5], vec![failure.to_owned()]));
+    assert_eq!(reports.all(), expected);
+}
+
+#[derive(Debug, PartialEq)]
+struct Error(&'static str);
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl From<Aborted> for Error {
+    fn from(_: Aborted) -> Self {
+        Self("aborted")
     }
 }

@@ -54,6 +54,8 @@ pub enum Ended<E> {
     Ran,
     /// Its handle has aborted it.
     Aborted,
+    /// As `Aborted`, before its first poll.
+    NeverStarted,
     /// Its error, and what that displays.
     Failed(E, String),
 }
@@ -238,8 +240,15 @@ where
         let mut this = self.as_mut().project();
         let op = this.op.as_mut().as_pin_mut().expect("it is polled until it has ended");
         if let Some(aborted) = this.slot.as_ref().and_then(|slot| slot.aborted()) {
-            ready!(self.poll_abort(cx, lent, &aborted));
-            return Poll::Ready(Ended::Aborted);
+            let has_begun = this.slot.as_ref().is_some_and(|slot| slot.has_begun());
+            if self.as_mut().poll_abort(cx, lent, &aborted).is_pending() {
+                // It has begun, be it to end.
+                if let Some(slot) = self.project().slot {
+                    slot.introduce(cx.waker());
+                }
+                return Poll::Pending;
+            }
+            return Poll::Ready(if has_begun { Ended::Aborted } else { Ended::NeverStarted });
         }
         let polled = op.poll(this.state, cx, lent);
         if this.slot.as_mut().is_some_and(Slot::is_given_up) {

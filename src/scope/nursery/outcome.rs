@@ -47,6 +47,7 @@ impl<F: Family> Outcome<F> {
         match ended {
             Ended::Ran => {}
             Ended::Aborted => core.tally.add(Count::Aborted),
+            Ended::NeverStarted => core.tally.add(Count::NeverStarted),
             Ended::Failed(error, text) => {
                 core.tally.add(Count::Failed);
                 let mut panics = Panics::default();
