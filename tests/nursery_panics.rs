@@ -233,3 +233,28 @@ impl From<Aborted> for Error {
         Self("aborted")
     }
 }
+
+/// Be it the body or a child that fails first, and then a sibling that panics while it is dropped.
+#[test]
+fn the_first_failure_is_the_result_whoever_it_is() {
+    let mut nursery = ByHand::new(try_scope(async |n| {
+        n.spawn(bomb(usize::MAX, false));
+        yield_now().await;
+        Err::<(), _>(Error("the body's"))
+    }));
+    assert_eq!(nursery.run(), Poll::Ready(Err(Error("the body's"))));
+
+    let mut nursery = ByHand::new(try_scope(async |n| {
+        n.spawn(bomb(usize::MAX, false));
+        n.try_spawn(async { Err::<(), _>(Error("a child's")) });
+        pending::<Result<(), Error>>().await
+    }));
+    assert_eq!(nursery.run(), Poll::Ready(Err(Error("a child's"))));
+
+    let mut nursery = ByHand::new(try_scope(async |n| {
+        n.spawn(bomb(1, true));
+        n.spawn(bomb(usize::MAX, false));
+        pending::<Result<(), Error>>().await
+    }));
+    assert_eq!(message(&*panic_of(|| nursery.run())), "in poll");
+}

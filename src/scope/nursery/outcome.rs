@@ -19,6 +19,9 @@ pub(super) struct Outcome<F: Family> {
 
 /// The first failure, which is the result.
 pub(super) enum First<E> {
+    /// The body's error, which is in what that returned.
+    Body,
+    /// A child's.
     Error(E),
     Panic(Panic),
 }

@@ -308,8 +308,9 @@ impl<F: Family> Run<F> {
                 self.body = BodyStage::Returned { aborted };
                 panics.run(|| {
                     if let Some(text) = <F::Error as sealed::Judges<_>>::failure(&output) {
-                        // It is the result, whatever comes after it.
+                        // It is kept, whatever comes after it.
                         self.body = BodyStage::Returned { aborted: true };
+                        self.outcome.first.get_or_insert(First::Body);
                         core.abort_for_failure(None, &text);
                     }
                 });
@@ -456,7 +457,7 @@ where
         let by_child = match first {
             Some(First::Panic(panic)) => resume(panic),
             Some(First::Error(error)) => sealed::Judges::result(error),
-            None => None,
+            Some(First::Body) | None => None,
         };
         Poll::Ready(match by_child.or_else(|| this.output.take()) {
             Some(output) => Ok(output),
@@ -543,7 +544,7 @@ impl<Fut: Future, F: Family> PinnedDrop for Nursed<Fut, F> {
         match run.outcome.first.take() {
             Some(First::Error(error)) => panics.run(|| drop(error)),
             Some(First::Panic(panic)) => forget(panic),
-            None => {}
+            Some(First::Body) | None => {}
         }
         let mut of_body = Panics::default();
         Body { future: this.body, leaf: this.leaf, output: this.output }.drop(&mut of_body);
