@@ -266,6 +266,58 @@ fn what_comes_too_late_never_starts() {
     assert_eq!(polls.get(), 0);
 }
 
+/// As a scope of tasks.
+#[test]
+fn what_runs_elsewhere_below_its_handle_does_not_outlive_it() {
+    for dropped in [false, true] {
+        let (mut below, mut kept) = (None, None);
+        let (cleaned, drops) = (Count::default(), Drops::default());
+        let (child, token) = (drops.of(ready(())), drops.clone());
+        let counted = cleaned.clone();
+        let mut nursery = ByHand::new(scope(async |n| {
+            let handle = n.abort_handle().child();
+            below = Some(ByHand::polled(pending::<()>().with_abort(handle)));
+            kept = Some(n.clone());
+            n.abort_handle()
+                .on_abort(move |_| {
+                    assert_eq!(token.live(), 0);
+                    counted.add();
+                })
+                .detach();
+            n.spawn(child);
+            if dropped {
+                pending::<()>().await;
+            }
+        }));
+        match dropped {
+            false => nursery.ready().unwrap(),
+            true => assert!(nursery.poll().is_pending()),
+        }
+        drop(nursery);
+        let aborted = below.unwrap().ready().unwrap_err();
+        assert_eq!(aborted.reason(), &AbortReason::ScopeEnded);
+        assert_eq!(kept.unwrap().abort_handle().reason(), Some(AbortReason::ScopeEnded));
+        assert_eq!(cleaned.get(), 1);
+    }
+}
+
+#[test]
+fn a_nursery_that_is_kept_tells_that_it_has_ended() {
+    let mut kept = None;
+    ByHand::new(scope(async |n| kept = Some(n.clone()))).ready().unwrap();
+    assert_eq!(kept.unwrap().abort_handle().reason(), Some(AbortReason::ScopeEnded));
+}
+
+/// The value is there, whatever those do who are told that it has ended.
+#[test]
+fn one_whose_end_panics_elsewhere_has_its_value() {
+    let mut nursery = ByHand::new(scope(async |n| {
+        n.abort_handle().on_abort(|_| panic!("elsewhere")).detach();
+        7
+    }));
+    assert_eq!(nursery.ready(), Ok(7));
+}
+
 #[test]
 fn one_that_is_aborted_already_does_not_begin() {
     let stop = tenure::AbortHandle::new();

@@ -249,7 +249,8 @@ impl<'env, E: 'env> Nursery<'env, E> {
         self.abort_handle().abort(reason)
     }
 
-    /// The handle that aborts it, and with it all that it owns.
+    /// The handle that aborts it, and with it all that it owns. When the nursery has ended it is aborted, with
+    /// [`AbortReason::ScopeEnded`]: what runs elsewhere under it doesn't outlive the nursery.
     ///
     /// ```
     /// # smol::block_on(async {

@@ -26,7 +26,7 @@ use crate::{
     },
     sync::Arc,
     time::Instant,
-    wake::{Panics, caught, forget, resume},
+    wake::{Panics, caught, forget, resume, survived},
 };
 
 /// Operation made by [`scope`](crate::scope()) and its like: the body of a nursery, and its children.
@@ -136,8 +136,14 @@ impl<Fut: Future> Body<'_, Fut> {
 
     /// Drops the future, if that is still there.
     fn drop(&mut self, panics: &mut Panics) {
-        panics.run(|| self.future.set(None));
-        panics.run(|| self.leaf.clear());
+        let dropped = caught(|| {
+            self.future.set(None);
+            self.leaf.clear();
+        });
+        if let Err(panic) = dropped {
+            panics.keep(panic);
+            panics.run(|| self.leaf.clear());
+        }
     }
 }
 
@@ -450,10 +456,11 @@ where
         let body = Body { future: this.body, leaf: this.leaf, output: this.output };
         ready!(run.poll(body, cx, lent));
         run.finish(lent);
-        let core = run.shared.core.clone();
+        let mut core = run.shared.core.clone();
         let first = run.outcome.first.take();
         *this.run = None;
         core.queue.close();
+        core.tell_of_end();
         let by_child = match first {
             Some(First::Panic(panic)) => resume(panic),
             Some(First::Error(error)) => sealed::Judges::result(error),
@@ -467,6 +474,14 @@ where
 }
 
 impl Core {
+    /// A nursery has ended, and nothing below its handle outlives it. Where nobody could notice, nothing is done.
+    fn tell_of_end(self: &mut Arc<Self>) {
+        if Arc::get_mut(self).is_none_or(|core| core.abort.is_watched_mut()) {
+            // Of what those do who are told there is nobody to be told.
+            survived(|| self.abort.abort(AbortReason::ScopeEnded));
+        }
+    }
+
     /// Why a nursery has come to nothing, as those see it who await it.
     fn end(&self) -> Aborted {
         match self.abort.check() {
