@@ -258,3 +258,14 @@ fn the_first_failure_is_the_result_whoever_it_is() {
     }));
     assert_eq!(message(&*panic_of(|| nursery.run())), "in poll");
 }
+
+#[test]
+fn what_is_spawned_too_late_panics_where_it_is_spawned() {
+    let mut kept = None;
+    let mut nursery = ByHand::new(scope(async |n| kept = Some(n.clone())));
+    assert_eq!(nursery.run(), Poll::Ready(Ok(())));
+    drop(nursery);
+    let kept = kept.unwrap();
+    assert_eq!(message(&*panic_of(|| kept.spawn(bomb(0, false)))), "in drop");
+    assert_eq!(message(&*panic_of(|| kept.spawn_background(bomb(0, false)))), "in drop");
+}

@@ -52,6 +52,10 @@ use shared::Shared;
 ///
 /// A nursery that has ended, or was aborted, takes no more children: what is spawned then never starts, and its handle
 /// says why.
+///
+/// A future that runs on a task of its own is owned by it too, as a member, by
+/// [`.in_scope(&n)`](crate::OwnedFuture::in_scope): the nursery waits for it. Somebody has to poll it, or drop it, or the
+/// nursery [never ends](fn@super::scope#deadlock): what has no task of its own is to be spawned.
 pub struct Nursery<'env, E: 'env = AnyError> {
     shared: Arc<Shared<Sent<'env, E>>>,
 }
@@ -71,6 +75,10 @@ impl<'env, E: 'env> Nursery<'env, E> {
     /// assert_eq!(answer.await.unwrap().unwrap(), 42);
     /// # });
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// Where the nursery takes no more children, `future` is dropped here: if that panics, the panic goes on.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'env,
@@ -93,6 +101,10 @@ impl<'env, E: 'env> Nursery<'env, E> {
     /// assert_eq!(failed.await.unwrap_err().to_string(), "a sibling failed: no such user");
     /// # });
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](Self::spawn).
     pub fn try_spawn<F, T, X>(&self, future: F) -> JoinHandle<T>
     where
         F: Future<Output = Result<T, X>> + Send + 'env,
@@ -118,6 +130,10 @@ impl<'env, E: 'env> Nursery<'env, E> {
     /// assert!(matches!(told.unwrap_err().reason(), AbortReason::Panicked { .. }));
     /// # });
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](Self::spawn).
     pub fn spawn_background<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'env,

@@ -59,6 +59,27 @@ use crate::{abort::Aborted, future::Owned};
 /// As the first of the body and the children that does, but for [background](Nursery::spawn_background) children, when all
 /// of them have ended. Without the `std` feature a panic isn't caught.
 ///
+/// # Deadlock
+///
+/// A future that was made a member, by [`.in_scope(&n)`](crate::OwnedFuture::in_scope), is waited for wherever it runs. One
+/// that is kept outside of the body, and that nobody polls, doesn't end, and so the nursery doesn't: a timeout around it,
+/// or an abort, waits for ever. Only what has a task of its own is to be made a member; all else is to be
+/// [spawned](Nursery::spawn).
+///
+/// ```
+/// use std::{future::pending, time::Duration};
+/// use tenure::OwnedFuture;
+///
+/// # smol::block_on(async {
+/// let mut reader = None;
+/// let stuck = tenure::scope(async |n| {
+///     // With `pending::<()>().in_scope(&n)`, which nobody polls, it would never end.
+///     reader = Some(n.spawn(pending::<()>()));
+/// });
+/// assert!(stuck.with_timeout(Duration::from_millis(1)).await.unwrap_err().is_timeout());
+/// # });
+/// ```
+///
 /// # Cancel safety
 ///
 /// Dropping it half-way drops the body and the children, aborts what runs elsewhere, and runs what is sync of the
@@ -121,6 +142,10 @@ where
 ///
 /// As [`scope`]: with the first panic, unless there was an error before it.
 ///
+/// # Deadlock
+///
+/// As [`scope`].
+///
 /// # Cancel safety
 ///
 /// As [`scope`].
@@ -157,6 +182,10 @@ where
 ///
 /// As [`scope`].
 ///
+/// # Deadlock
+///
+/// As [`scope`].
+///
 /// # Cancel safety
 ///
 /// As [`scope`].
@@ -187,6 +216,10 @@ where
 /// As [`try_scope`].
 ///
 /// # Panics
+///
+/// As [`try_scope`].
+///
+/// # Deadlock
 ///
 /// As [`scope`].
 ///

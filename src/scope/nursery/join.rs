@@ -204,8 +204,10 @@ impl<T> JoinHandle<T> {
     ///     assert!(!child.is_finished());
     ///     smol::future::yield_now().await;
     ///     assert!(child.is_finished());
-    /// });
-    /// # });
+    /// })
+    /// .await?;
+    /// # Ok::<(), tenure::Aborted>(())
+    /// # }).unwrap();
     /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
