@@ -1,10 +1,13 @@
 //! Children that run inside of their scope's own future, and so may borrow.
 
 mod begin;
+mod body;
 mod child;
 mod children;
 mod join;
+mod judges;
 mod local;
+mod nursed;
 mod outcome;
 mod places;
 mod run;
@@ -19,8 +22,9 @@ use core::{fmt, future::Future, panic::Location, pin::Pin, time::Duration};
 pub use begin::{local_scope, scope, try_local_scope, try_scope};
 pub use child::{AnyError, Takes};
 pub use join::JoinHandle;
+pub use judges::Judges;
 pub use local::LocalNursery;
-pub use run::{Judges, Nursed};
+pub use nursed::Nursed;
 pub use shared::{Family, Kept, Sent};
 pub use spawns::{Spawns, TrySpawns};
 pub use try_scope::TryScope;
