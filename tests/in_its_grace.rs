@@ -3,10 +3,18 @@
 mod executors;
 mod support;
 
+use std::{
+    future::{Future, pending, ready},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures::future::BoxFuture;
 use futures_lite::future::yield_now;
-use support::{Count, Log, SECOND};
+use support::{ByHand, Count, Drops, Log, SECOND, Token, message, panic_of};
 use tenure::{
-    AbortHandle, AbortReason, Aborted, Backoff, Limit, OwnedFuture, Owner, time::TestClock,
+    AbortHandle, AbortReason, Aborted, Backoff, Limit, OwnedFuture, Owner, bracket, scope,
+    time::TestClock,
 };
 
 executors::on_every_executor! {
@@ -109,4 +117,50 @@ fn its_deadline_is_the_end_of_its_grace() {
     assert!(aborted.is_timeout());
     assert_eq!(clock.elapsed(), 6 * SECOND);
     assert_eq!(log.all(), [1, 5, 5, 2].map(|seconds| Some(seconds * SECOND)));
+}
+
+/// Panics as soon as it is polled in its grace. Written by hand: the panic doesn't drop it.
+struct Panics {
+    polite: BoxFuture<'static, ()>,
+    _token: Token,
+}
+
+impl Panics {
+    fn new(drops: &Drops) -> Self {
+        Self {
+            polite: Box::pin(async { _ = pending::<()>().with_grace(SECOND).await }),
+            _token: drops.token(),
+        }
+    }
+}
+
+impl Future for Panics {
+    type Output = Result<(), ()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        assert!(!Owner::current().unwrap().is_aborted(), "in its grace");
+        self.polite.as_mut().poll(cx).map(Ok)
+    }
+}
+
+#[test]
+fn one_that_panics_in_it_is_gone_before_the_clean_up() {
+    let (clock, drops, live) = (TestClock::new(), Drops::default(), Log::default());
+    let (stop, seen) = (AbortHandle::new(), (drops.clone(), live.clone()));
+    let nursery = scope(|n| {
+        n.defer(move |_| seen.1.note(seen.0.live()));
+        Panics::new(&drops)
+    });
+    let mut nursery = ByHand::polled(nursery.with_abort(&stop).with_timer(&clock));
+    stop.abort("stop");
+    assert_eq!(message(&*panic_of(|| nursery.run())), "in its grace");
+    assert_eq!(live.all(), [0]);
+
+    let stop = AbortHandle::new();
+    let released = async |(), _: _| live.note(drops.live());
+    let held = bracket(ready(Ok::<_, ()>(())), |_held| Panics::new(&drops), released);
+    let mut held = ByHand::polled(held.with_abort(&stop).with_timer(&clock));
+    stop.abort("stop");
+    assert_eq!(message(&*panic_of(|| held.run())), "in its grace");
+    assert_eq!(live.all(), [0, 0]);
 }

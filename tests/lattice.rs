@@ -170,7 +170,7 @@ fn every_reason_reads_well() {
         (AbortReason::ScopeEnded, "its owner has ended"),
         (AbortReason::OverBudget { budget: "retries".into() }, "the budget `retries` is used up"),
         (AbortReason::Rejected { why: "it is full".into() }, "rejected by a limit: it is full"),
-        (AbortReason::Panicked { who: None, message: "oh".into() }, "a sibling panicked: oh"),
+        (AbortReason::Panicked { who: None, message: "oh".into() }, "panicked: oh"),
         (AbortReason::NoTimer, "has to wait, but no timer was given"),
     ];
     for (reason, text) in reasons {

@@ -171,14 +171,17 @@ fn a_child_is_aborted_alone() {
 
 #[test]
 fn a_child_that_is_aborted_before_it_begins_never_does() {
-    let polls = Count::default();
+    let (polls, mut members) = (Count::default(), None);
     let mut nursery = ByHand::new(scope(async |n| {
+        n.on_close(|report| members = Some(report.members()));
         let never = n.spawn(polls.polls_of(pending::<()>()));
         never.abort("changed my mind");
         never.await.unwrap_err().to_string()
     }));
     assert_eq!(nursery.run(), Poll::Ready(Ok("changed my mind".to_owned())));
-    assert_eq!(polls.get(), 0);
+    drop(nursery);
+    let members = members.unwrap();
+    assert_eq!((polls.get(), members.never_started, members.aborted), (0, 1, 0));
 }
 
 #[test]
@@ -234,7 +237,7 @@ fn a_panic_of_a_child_aborts_the_others_and_goes_on() {
     assert_eq!(message(&*panic_of(|| nursery.run())), "oh no");
     assert_eq!(drops.live(), 0);
     drop(nursery);
-    assert_eq!(told.as_deref(), Some("a sibling panicked: oh no"));
+    assert_eq!(told.as_deref(), Some("panicked: oh no"));
 }
 
 #[test]
@@ -261,6 +264,58 @@ fn what_comes_too_late_never_starts() {
     let late = kept.unwrap().spawn(polls.polls_of(ready(1)));
     assert_eq!(ByHand::new(late).ready().unwrap_err().reason(), &AbortReason::ScopeEnded);
     assert_eq!(polls.get(), 0);
+}
+
+/// As a scope of tasks.
+#[test]
+fn what_runs_elsewhere_below_its_handle_does_not_outlive_it() {
+    for dropped in [false, true] {
+        let (mut below, mut kept) = (None, None);
+        let (cleaned, drops) = (Count::default(), Drops::default());
+        let (child, token) = (drops.of(ready(())), drops.clone());
+        let counted = cleaned.clone();
+        let mut nursery = ByHand::new(scope(async |n| {
+            let handle = n.abort_handle().child();
+            below = Some(ByHand::polled(pending::<()>().with_abort(handle)));
+            kept = Some(n.clone());
+            n.abort_handle()
+                .on_abort(move |_| {
+                    assert_eq!(token.live(), 0);
+                    counted.add();
+                })
+                .detach();
+            n.spawn(child);
+            if dropped {
+                pending::<()>().await;
+            }
+        }));
+        match dropped {
+            false => nursery.ready().unwrap(),
+            true => assert!(nursery.poll().is_pending()),
+        }
+        drop(nursery);
+        let aborted = below.unwrap().ready().unwrap_err();
+        assert_eq!(aborted.reason(), &AbortReason::ScopeEnded);
+        assert_eq!(kept.unwrap().abort_handle().reason(), Some(AbortReason::ScopeEnded));
+        assert_eq!(cleaned.get(), 1);
+    }
+}
+
+#[test]
+fn a_nursery_that_is_kept_tells_that_it_has_ended() {
+    let mut kept = None;
+    ByHand::new(scope(async |n| kept = Some(n.clone()))).ready().unwrap();
+    assert_eq!(kept.unwrap().abort_handle().reason(), Some(AbortReason::ScopeEnded));
+}
+
+/// The value is there, whatever those do who are told that it has ended.
+#[test]
+fn one_whose_end_panics_elsewhere_has_its_value() {
+    let mut nursery = ByHand::new(scope(async |n| {
+        n.abort_handle().on_abort(|_| panic!("elsewhere")).detach();
+        7
+    }));
+    assert_eq!(nursery.ready(), Ok(7));
 }
 
 #[test]
@@ -292,7 +347,7 @@ fn one_that_is_dropped_half_way_ends_all_of_it_and_cleans_up() {
     assert_eq!(log.all(), ["last, 0 live", "its owner has ended"]);
     let handle: JoinHandle<()> = handle.unwrap();
     assert_eq!(ByHand::new(handle).ready().unwrap_err().reason(), &AbortReason::ScopeEnded);
-    assert_eq!(report, "closed: its owner has ended; 1 aborted; 2 clean-up steps, 1 skipped");
+    assert_eq!(report, "closed: its owner has ended; 1 dropped; 2 clean-up steps, 1 skipped");
 }
 
 #[test]

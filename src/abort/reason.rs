@@ -1,7 +1,4 @@
-use alloc::{
-    borrow::{Cow, ToOwned},
-    string::String,
-};
+use alloc::{borrow::Cow, string::String};
 use core::{fmt, time::Duration};
 
 use crate::time::Instant;
@@ -72,7 +69,7 @@ pub enum AbortReason {
         /// Why the limit refused.
         why: Cow<'static, str>,
     },
-    /// Another one in the same scope panicked.
+    /// It panicked, or another one in the same scope did.
     Panicked {
         /// The name of the one that panicked, where it has one.
         who: Option<Name>,
@@ -86,19 +83,24 @@ pub enum AbortReason {
 
 impl fmt::Display for AbortReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose =
-            |who: &Option<Name>| who.as_ref().map_or("a sibling".to_owned(), |who| quoted(who));
         match self {
             Self::Requested(why) => f.write_str(why),
             Self::TimedOut { after } => write!(f, "timed out after {after:?}"),
             Self::Idle { after } => write!(f, "made no progress for {after:?}"),
             Self::DeadlinePassed { .. } => f.write_str("the deadline has passed"),
-            Self::SiblingFailed { who, error } => write!(f, "{} failed: {error}", whose(who)),
+            Self::SiblingFailed { who: Some(who), error } => {
+                write!(f, "{} failed: {error}", quoted(who))
+            }
+            Self::SiblingFailed { who: None, error } => write!(f, "a sibling failed: {error}"),
             Self::RaceLost { winner } => write!(f, "lost the race to {}", quoted(winner)),
             Self::ScopeEnded => f.write_str("its owner has ended"),
             Self::OverBudget { budget } => write!(f, "the budget {} is used up", quoted(budget)),
             Self::Rejected { why } => write!(f, "rejected by a limit: {why}"),
-            Self::Panicked { who, message } => write!(f, "{} panicked: {message}", whose(who)),
+            Self::Panicked { who: Some(who), message } => {
+                write!(f, "{} panicked: {message}", quoted(who))
+            }
+            // It may be told to the one itself.
+            Self::Panicked { who: None, message } => write!(f, "panicked: {message}"),
             Self::NoTimer => f.write_str("has to wait, but no timer was given"),
         }
     }

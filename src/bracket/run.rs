@@ -240,7 +240,11 @@ where
             match caught(|| this.leaf.poll_abort(this.using.as_mut(), cx, &below, &aborted)) {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(())) => Exit::Aborted(aborted),
-                Err(panic) => run.keep(panic),
+                Err(panic) => {
+                    let exit = run.keep(panic);
+                    drop_part(this.using, this.leaf).into_iter().for_each(discard);
+                    exit
+                }
             }
         } else {
             match ready!(poll_part(this.using.as_mut(), this.leaf, cx, &below)) {

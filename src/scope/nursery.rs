@@ -1,10 +1,13 @@
 //! Children that run inside of their scope's own future, and so may borrow.
 
 mod begin;
+mod body;
 mod child;
 mod children;
 mod join;
+mod judges;
 mod local;
+mod nursed;
 mod outcome;
 mod places;
 mod run;
@@ -19,8 +22,9 @@ use core::{fmt, future::Future, panic::Location, pin::Pin, time::Duration};
 pub use begin::{local_scope, scope, try_local_scope, try_scope};
 pub use child::{AnyError, Takes};
 pub use join::JoinHandle;
+pub use judges::Judges;
 pub use local::LocalNursery;
-pub use run::{Judges, Nursed};
+pub use nursed::Nursed;
 pub use shared::{Family, Kept, Sent};
 pub use spawns::{Spawns, TrySpawns};
 pub use try_scope::TryScope;
@@ -52,6 +56,10 @@ use shared::Shared;
 ///
 /// A nursery that has ended, or was aborted, takes no more children: what is spawned then never starts, and its handle
 /// says why.
+///
+/// A future that runs on a task of its own is owned by it too, as a member, by
+/// [`.in_scope(&n)`](crate::OwnedFuture::in_scope): the nursery waits for it. Somebody has to poll it, or drop it, or the
+/// nursery [never ends](fn@super::scope#deadlock): what has no task of its own is to be spawned.
 pub struct Nursery<'env, E: 'env = AnyError> {
     shared: Arc<Shared<Sent<'env, E>>>,
 }
@@ -71,6 +79,10 @@ impl<'env, E: 'env> Nursery<'env, E> {
     /// assert_eq!(answer.await.unwrap().unwrap(), 42);
     /// # });
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// Where the nursery takes no more children, `future` is dropped here: if that panics, the panic goes on.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'env,
@@ -93,6 +105,10 @@ impl<'env, E: 'env> Nursery<'env, E> {
     /// assert_eq!(failed.await.unwrap_err().to_string(), "a sibling failed: no such user");
     /// # });
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](Self::spawn).
     pub fn try_spawn<F, T, X>(&self, future: F) -> JoinHandle<T>
     where
         F: Future<Output = Result<T, X>> + Send + 'env,
@@ -118,6 +134,10 @@ impl<'env, E: 'env> Nursery<'env, E> {
     /// assert!(matches!(told.unwrap_err().reason(), AbortReason::Panicked { .. }));
     /// # });
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](Self::spawn).
     pub fn spawn_background<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'env,
@@ -249,7 +269,8 @@ impl<'env, E: 'env> Nursery<'env, E> {
         self.abort_handle().abort(reason)
     }
 
-    /// The handle that aborts it, and with it all that it owns.
+    /// The handle that aborts it, and with it all that it owns. When the nursery has ended it is aborted, with
+    /// [`AbortReason::ScopeEnded`]: what runs elsewhere under it doesn't outlive the nursery.
     ///
     /// ```
     /// # smol::block_on(async {

@@ -46,16 +46,39 @@ use crate::{abort::Aborted, future::Owned};
 /// | a child that was spawned by [`try_spawn`](Nursery::try_spawn) fails | the same, with [`AbortReason::SiblingFailed`](crate::AbortReason::SiblingFailed) |
 /// | the body or a child panics | the same, with [`AbortReason::Panicked`](crate::AbortReason::Panicked), and the panic goes on in whoever awaits this |
 ///
-/// A value that the body returns in the poll in which it aborts the nursery is kept.
+/// A value that the body returns in the poll in which it aborts the nursery is kept. Of all that goes wrong, the first is
+/// the result: what comes after it is told in the [report](Nursery::on_close).
 ///
 /// # Errors
 ///
-/// [`Aborted`], where it was aborted before the body had returned, or children were cut off after it had.
+/// [`Aborted`], where it was aborted before its end, except in the poll in which the body returned: also where the body
+/// had returned before, and where there was nothing left to cut off.
 ///
 /// # Panics
 ///
-/// As the first of the body and the children that does, when all of them have ended. Without the `std` feature a
-/// panic isn't caught.
+/// As the first of the body and the children that does, but for [background](Nursery::spawn_background) children, when all
+/// of them have ended. Without the `std` feature a panic isn't caught.
+///
+/// # Deadlock
+///
+/// A future that was made a member, by [`.in_scope(&n)`](crate::OwnedFuture::in_scope), is waited for wherever it runs. One
+/// that is kept outside of the body, and that nobody polls, doesn't end, and so the nursery doesn't: a timeout around it,
+/// or an abort, waits for ever. Only what has a task of its own is to be made a member; all else is to be
+/// [spawned](Nursery::spawn).
+///
+/// ```
+/// use std::{future::pending, time::Duration};
+/// use tenure::OwnedFuture;
+///
+/// # smol::block_on(async {
+/// let mut reader = None;
+/// let stuck = tenure::scope(async |n| {
+///     // With `pending::<()>().in_scope(&n)`, which nobody polls, it would never end.
+///     reader = Some(n.spawn(pending::<()>()));
+/// });
+/// assert!(stuck.with_timeout(Duration::from_millis(1)).await.unwrap_err().is_timeout());
+/// # });
+/// ```
 ///
 /// # Cancel safety
 ///
@@ -112,9 +135,14 @@ where
 ///
 /// # Errors
 ///
-/// The first error, or what `E` makes of [`Aborted`].
+/// The first error, be it the body's or a child's, unless something had panicked before it; or what `E` makes of
+/// [`Aborted`].
 ///
 /// # Panics
+///
+/// As [`scope`]: with the first panic, unless there was an error before it.
+///
+/// # Deadlock
 ///
 /// As [`scope`].
 ///
@@ -154,6 +182,10 @@ where
 ///
 /// As [`scope`].
 ///
+/// # Deadlock
+///
+/// As [`scope`].
+///
 /// # Cancel safety
 ///
 /// As [`scope`].
@@ -184,6 +216,10 @@ where
 /// As [`try_scope`].
 ///
 /// # Panics
+///
+/// As [`try_scope`].
+///
+/// # Deadlock
 ///
 /// As [`scope`].
 ///

@@ -1,9 +1,13 @@
 //! A child of a nursery: an operation of any type, and what is made of its result.
 
-use alloc::string::{String, ToString};
+use alloc::{
+    boxed::Box,
+    string::{String, ToString},
+};
 use core::{
     fmt,
     marker::PhantomData,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -20,6 +24,9 @@ use crate::{
 };
 
 /// A child, whatever it runs; `E` is the error of its nursery.
+///
+/// Once it has ended, unless it has failed, it is dropped in place, and only its name is left. So to drop that runs nothing
+/// foreign.
 pub trait Child<E> {
     /// Drives it on.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Ended<E>>;
@@ -47,6 +54,8 @@ pub enum Ended<E> {
     Ran,
     /// Its handle has aborted it.
     Aborted,
+    /// As `Aborted`, before its first poll.
+    NeverStarted,
     /// Its error, and what that displays.
     Failed(E, String),
 }
@@ -164,6 +173,8 @@ pub(super) struct Spawned<O: Operation, V, K> {
     /// Until it has ended: whoever is told of that finds it gone.
     #[pin]
     op: Option<O>,
+    /// Its name, where it has panicked while it was dropped.
+    was: Option<Box<Name>>,
     /// Until the handle is gone.
     slot: Option<Arc<Slot<V>>>,
     kind: PhantomData<fn() -> K>,
@@ -175,8 +186,48 @@ impl<O: Operation, V, K> Spawned<O, V, K> {
         K: Kind<O::Output, E, Value = V>,
     {
         let (slot, handle) = Slot::new();
-        let kind = PhantomData;
-        (Self { state: O::State::default(), op: Some(op), slot: Some(slot), kind }, handle)
+        let (state, kind) = (O::State::default(), PhantomData);
+        (Self { state, op: Some(op), was: None, slot: Some(slot), kind }, handle)
+    }
+}
+
+/// Drops what a child has run, and then hands over what that came to.
+#[inline]
+fn hand_over<O: Operation, V>(
+    op: Pin<&mut Option<O>>,
+    was: &mut Option<Box<Name>>,
+    slot: Arc<Slot<V>>,
+    result: Result<V, Aborted>,
+) {
+    let mut panics = Panics::default();
+    panics.run(|| drop_op(op, was));
+    slot.fill(result);
+    drop(slot);
+    panics.resume();
+}
+
+/// Drops what a child was to run. Where that panics, its name is kept.
+#[inline]
+fn drop_op<O: Operation>(mut op: Pin<&mut Option<O>>, was: &mut Option<Box<Name>>) {
+    let Some(there) = op.as_ref().get_ref().as_ref().filter(|_| mem::needs_drop::<O>()) else {
+        return;
+    };
+    let mut keep = Keep { name: there.name().cloned(), was };
+    op.set(None);
+    let name = keep.name.take();
+    mem::forget(keep);
+    drop(name);
+}
+
+/// Is dropped by a panic.
+struct Keep<'a> {
+    name: Option<Name>,
+    was: &'a mut Option<Box<Name>>,
+}
+
+impl Drop for Keep<'_> {
+    fn drop(&mut self) {
+        *self.was = self.name.take().map(Box::new);
     }
 }
 
@@ -185,20 +236,21 @@ where
     O: Operation,
     K: Kind<O::Output, E, Value = V>,
 {
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Ended<E>> {
-        let mut this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Ended<E>> {
+        let mut this = self.as_mut().project();
         let op = this.op.as_mut().as_pin_mut().expect("it is polled until it has ended");
         if let Some(aborted) = this.slot.as_ref().and_then(|slot| slot.aborted()) {
-            ready!(op.poll_abort(this.state, cx, lent, &aborted));
-            let mut panics = Panics::default();
-            panics.run(|| this.op.set(None));
-            if let Some(slot) = this.slot.take() {
-                slot.fill(Err(aborted));
+            let has_begun = this.slot.as_ref().is_some_and(|slot| slot.has_begun());
+            if self.as_mut().poll_abort(cx, lent, &aborted).is_pending() {
+                // It has begun, be it to end.
+                if let Some(slot) = self.project().slot {
+                    slot.introduce(cx.waker());
+                }
+                return Poll::Pending;
             }
-            panics.resume();
-            return Poll::Ready(Ended::Aborted);
+            return Poll::Ready(if has_begun { Ended::Aborted } else { Ended::NeverStarted });
         }
-        let polled = op.poll(this.state.as_mut(), cx, lent);
+        let polled = op.poll(this.state, cx, lent);
         if this.slot.as_mut().is_some_and(Slot::is_given_up) {
             *this.slot = None;
         }
@@ -210,11 +262,12 @@ where
         };
         Poll::Ready(match K::sort(result) {
             Ok(result) => {
-                if let Some(slot) = this.slot.take() {
-                    let mut panics = Panics::default();
-                    panics.run(|| this.op.set(None));
-                    slot.fill(result);
-                    panics.resume();
+                match this.slot.take() {
+                    Some(slot) => hand_over(this.op, this.was, slot, result),
+                    None => {
+                        drop(result);
+                        drop_op(this.op, this.was);
+                    }
                 }
                 Ended::Ran
             }
@@ -223,32 +276,41 @@ where
     }
 
     fn poll_abort(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) -> Poll<()> {
-        let this = self.as_mut().project();
+        let mut this = self.project();
         let own = this.slot.as_ref().and_then(|slot| slot.aborted());
-        if let Some(op) = this.op.as_pin_mut() {
-            ready!(op.poll_abort(this.state, cx, lent, own.as_ref().unwrap_or(aborted)));
+        let why = own.as_ref().unwrap_or(aborted);
+        if let Some(op) = this.op.as_mut().as_pin_mut() {
+            ready!(op.poll_abort(this.state, cx, lent, why));
         }
-        self.tell(aborted);
+        match this.slot.take().filter(|slot| !Slot::is_alone(slot)) {
+            Some(slot) => hand_over(this.op, this.was, slot, Err(why.clone())),
+            None => drop_op(this.op, this.was),
+        }
         Poll::Ready(())
     }
 
     fn tell(self: Pin<&mut Self>, aborted: &Aborted) {
         let mut this = self.project();
-        let Some(slot) = this.slot.take().filter(|slot| !Slot::is_alone(slot)) else { return };
+        let slot = this.slot.take().filter(|slot| !Slot::is_alone(slot));
         let mut panics = Panics::default();
         panics.run(|| this.state.set(O::State::default()));
-        panics.run(|| this.op.set(None));
-        slot.fill(Err(slot.aborted().unwrap_or_else(|| aborted.clone())));
+        panics.run(|| drop_op(this.op, this.was));
+        if let Some(slot) = slot {
+            slot.fill(Err(slot.aborted().unwrap_or_else(|| aborted.clone())));
+        }
         panics.resume();
     }
 
     fn name(&self) -> Option<&Name> {
-        self.op.as_ref()?.name()
+        match &self.op {
+            Some(op) => op.name(),
+            None => self.was.as_deref(),
+        }
     }
 
     fn is_background(&self) -> bool {

@@ -136,8 +136,7 @@ impl<F: Family> Children<F> {
             };
             match key.and_then(|key| self.places.remove(key)) {
                 Some(child) => outcome.panicked(core, child, panic, None),
-                // It had ended, and was being dropped.
-                None => outcome.note_panic(core, None, false, panic),
+                None => outcome.note_panic(core, None, panic),
             }
         }
         turn
@@ -205,8 +204,7 @@ impl<F: Family> Children<F> {
         }) {
             match child.take() {
                 Some(child) => outcome.panicked(core, child, panic, None),
-                // It had ended, and was being dropped.
-                None => outcome.note_panic(core, None, false, panic),
+                None => outcome.note_panic(core, None, panic),
             }
         }
         true
@@ -241,7 +239,7 @@ impl<F: Family> Children<F> {
         }) {
             match self.places.remove(next - 1) {
                 Some(child) => outcome.panicked(core, child, panic, Some(aborted)),
-                None => outcome.note_panic(core, None, false, panic),
+                None => outcome.note_panic(core, None, panic),
             }
         }
         core.tally.add_many(Count::Aborted, ended);
@@ -286,7 +284,7 @@ impl<F: Family> Children<F> {
             });
             match child {
                 Some(child) => outcome.panicked(core, child, panic, Some(aborted)),
-                None => outcome.note_panic(core, None, false, panic),
+                None => outcome.note_panic(core, None, panic),
             }
         }
         seat

@@ -130,10 +130,15 @@ impl<T> Slot<T> {
         })
     }
 
+    /// Whether the child has been polled, and was pending.
+    pub(super) fn has_begun(&self) -> bool {
+        // Relaxed: only the child sets it.
+        self.flags.load(Ordering::Relaxed) & KNOWN != 0
+    }
+
     /// The child is pending: from now on the handle wakes it by `waker`. Tells whether it has asked it to end meanwhile.
     pub(super) fn introduce(&self, waker: &Waker) -> bool {
-        // Relaxed: only the child sets it.
-        if self.flags.load(Ordering::Relaxed) & KNOWN != 0 {
+        if self.has_begun() {
             return false;
         }
         let mut new = Some(waker.clone());
@@ -199,8 +204,10 @@ impl<T> JoinHandle<T> {
     ///     assert!(!child.is_finished());
     ///     smol::future::yield_now().await;
     ///     assert!(child.is_finished());
-    /// });
-    /// # });
+    /// })
+    /// .await?;
+    /// # Ok::<(), tenure::Aborted>(())
+    /// # }).unwrap();
     /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {

@@ -31,6 +31,10 @@ pub struct LocalNursery<'env, E: 'env = AnyError> {
 
 impl<'env, E: 'env> LocalNursery<'env, E> {
     /// As [`Nursery::spawn`](super::Nursery::spawn).
+    ///
+    /// # Panics
+    ///
+    /// As that.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'env,
@@ -40,6 +44,10 @@ impl<'env, E: 'env> LocalNursery<'env, E> {
     }
 
     /// As [`Nursery::try_spawn`](super::Nursery::try_spawn).
+    ///
+    /// # Panics
+    ///
+    /// As that.
     pub fn try_spawn<F, T, X>(&self, future: F) -> JoinHandle<T>
     where
         F: Future<Output = Result<T, X>> + 'env,
@@ -51,6 +59,10 @@ impl<'env, E: 'env> LocalNursery<'env, E> {
     }
 
     /// As [`Nursery::spawn_background`](super::Nursery::spawn_background).
+    ///
+    /// # Panics
+    ///
+    /// As that.
     pub fn spawn_background<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'env,

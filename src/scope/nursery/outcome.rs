@@ -5,9 +5,9 @@ use super::{
     shared::{ChildOf, Family},
 };
 use crate::{
-    abort::{AbortReason, Aborted, Name, Position},
+    abort::{AbortReason, Aborted, Position},
     owner::core::{Core, Count, FailureKind},
-    wake::{Panic, Panics, caught, discard, message},
+    wake::{Panic, Panics, discard, message},
 };
 
 pub(super) struct Outcome<F: Family> {
@@ -19,6 +19,9 @@ pub(super) struct Outcome<F: Family> {
 
 /// The first failure, which is the result.
 pub(super) enum First<E> {
+    /// The body's error, which is in what that returned.
+    Body,
+    /// A child's.
     Error(E),
     Panic(Panic),
 }
@@ -30,7 +33,7 @@ impl<F: Family> Default for Outcome<F> {
 }
 
 impl<F: Family> Outcome<F> {
-    /// A child has ended by itself; what is left of it is dropped. That is foreign code, whose panic the caller catches.
+    /// A child has ended by itself.
     #[inline]
     pub(super) fn ended(&mut self, core: &Core, child: ChildOf<F>, ended: Ended<F::Error>) {
         match ended {
@@ -47,18 +50,23 @@ impl<F: Family> Outcome<F> {
         match ended {
             Ended::Ran => {}
             Ended::Aborted => core.tally.add(Count::Aborted),
+            Ended::NeverStarted => core.tally.add(Count::NeverStarted),
             Ended::Failed(error, text) => {
                 core.tally.add(Count::Failed);
-                if self.first.is_none() {
-                    self.first = Some(First::Error(error));
+                let mut panics = Panics::default();
+                match self.first {
+                    None => self.first = Some(First::Error(error)),
+                    Some(_) => panics.run(|| drop(error)),
                 }
                 core.abort_for_failure(child.name().cloned(), &text);
-                child.as_mut().tell(&core.refusal());
+                panics.run(|| child.as_mut().tell(&core.refusal()));
+                self.note_panics_of(core, &child, panics);
             }
         }
     }
 
-    /// A child has panicked. Its handle is told so, unless it is told `why` it has ended.
+    /// A child has panicked, and is dropped if it has not ended yet. Its handle is told so, unless it is told `why` it has
+    /// ended.
     #[cold]
     pub(super) fn panicked(
         &mut self,
@@ -67,38 +75,53 @@ impl<F: Family> Outcome<F> {
         panic: Panic,
         why: Option<&Aborted>,
     ) {
-        let who = child.name().cloned();
-        match why {
-            Some(aborted) => {
-                self.note_panic(core, who, child.is_background(), panic);
-                child.as_mut().tell(aborted);
-            }
-            None => {
-                let reason = AbortReason::Panicked { who: who.clone(), message: message(&panic) };
-                self.note_panic(core, who, child.is_background(), panic);
-                child.as_mut().tell(&Aborted::of(reason, None, Position::Above));
-            }
-        }
-        if let Err(panic) = caught(|| drop(child)) {
-            self.note_panic(core, None, false, panic);
-        }
+        core.tally.add(Count::Failed);
+        let aborted = why.cloned().unwrap_or_else(|| {
+            let (who, message) = (child.name().cloned(), message(&panic));
+            Aborted::of(AbortReason::Panicked { who, message }, None, Position::Above)
+        });
+        self.note_panic(core, Some(&child), panic);
+        self.tell(core, &mut child, &aborted);
     }
 
-    pub(super) fn note_panics(&mut self, core: &Core, panics: Panics) {
-        if let Some(panic) = panics.into_first() {
-            self.note_panic(core, None, false, panic);
-        }
-    }
-
-    pub(super) fn note_panic(
+    /// Drops `children`, which are counted so, and tells their handles why.
+    pub(super) fn drop_each(
         &mut self,
         core: &Core,
-        who: Option<Name>,
-        is_background: bool,
-        panic: Panic,
+        children: impl IntoIterator<Item = ChildOf<F>>,
+        count: Count,
+        aborted: &Aborted,
     ) {
-        core.tally.add(Count::Failed);
-        if is_background {
+        for mut child in children {
+            core.tally.add(count);
+            self.tell(core, &mut child, aborted);
+        }
+    }
+
+    fn tell(&mut self, core: &Core, child: &mut ChildOf<F>, aborted: &Aborted) {
+        let mut panics = Panics::default();
+        panics.run(|| child.as_mut().tell(aborted));
+        self.note_panics_of(core, child, panics);
+    }
+
+    fn note_panics_of(&mut self, core: &Core, child: &ChildOf<F>, panics: Panics) {
+        if let Some(panic) = panics.into_first() {
+            self.note_panic(core, Some(child), panic);
+        }
+    }
+
+    /// Of the body, or of nobody.
+    pub(super) fn note_panics(&mut self, core: &Core, panics: Panics) {
+        if let Some(panic) = panics.into_first() {
+            self.note_panic(core, None, panic);
+        }
+    }
+
+    /// Something of that child has panicked, or of the body. It isn't counted here: it may not be the first thing that
+    /// becomes of the child.
+    pub(super) fn note_panic(&mut self, core: &Core, child: Option<&ChildOf<F>>, panic: Panic) {
+        let who = child.and_then(|child| child.name().cloned());
+        if child.is_some_and(|child| child.is_background()) {
             core.note(FailureKind::Panicked, who, message(&panic));
             discard(panic);
             return;

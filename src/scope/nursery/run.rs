@@ -1,54 +1,38 @@
-//! A nursery that runs: its body, its children, and its end.
+//! What drives a nursery: its body, its children, and its end.
 
 use core::{
-    fmt,
     future::Future,
     mem,
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
-
-use pin_project::{pin_project, pinned_drop};
 
 use super::{
     super::Report,
-    child::Child,
+    body::Body,
     children::Children,
+    judges::Judges,
     outcome::{First, Outcome},
     shared::{Family, Shared, StepOf},
     turns::{BODY, Turn},
 };
 use crate::{
     abort::{AbortHandle, AbortReason, Aborted, OnAbort, Position, WaitAborted},
-    operation::{LeafState, Operation},
     owner::{
-        Holding, Lent, Link, Told,
+        Lent, Link,
         core::{Core, Count, Seat, Step},
     },
     sync::Arc,
     time::Instant,
-    wake::{Panics, caught, discard, resume},
+    wake::{Panics, discard},
 };
 
-/// Operation made by [`scope`](crate::scope()) and its like: the body of a nursery, and its children.
-#[pin_project(PinnedDrop)]
-pub struct Nursed<Fut: Future, F: Family> {
-    #[pin]
-    body: Option<Fut>,
-    leaf: LeafState,
-    output: Option<Fut::Output>,
-    /// Until its end.
-    run: Option<Run<F>>,
-    holding: Holding,
-}
-
 /// What a nursery keeps while it runs.
-struct Run<F: Family> {
-    shared: Arc<Shared<F>>,
-    children: Children<F>,
-    body: BodyStage,
+pub(super) struct Run<F: Family> {
+    pub(super) shared: Arc<Shared<F>>,
+    pub(super) children: Children<F>,
     stage: Stage<F>,
-    outcome: Outcome<F>,
+    pub(super) outcome: Outcome<F>,
     /// Hears of an abort from above, where there is somebody.
     above: Option<OnAbort>,
     /// Woken when it is aborted.
@@ -66,84 +50,18 @@ enum Stage<F: Family> {
     CleaningUp(Option<StepOf<F>>),
 }
 
-#[derive(PartialEq)]
-enum BodyStage {
-    Running,
-    /// It has returned; was the nursery aborted by then?
-    Returned {
-        aborted: bool,
-    },
-    /// It has come to nothing.
-    Gone,
-}
-
 /// In one poll whoever was woken is polled; those that this wakes, once more; then other tasks have a turn.
 const PASSES: usize = 2;
 /// So often it looks in one poll for those that have come, spawned by those that came before.
 const GENERATIONS: usize = 32;
 
-/// What the error of a nursery makes of what its body returned.
-pub trait Judges<T>: sealed::Judges<T> {}
-
-impl<T, E: sealed::Judges<T>> Judges<T> for E {}
-
-mod sealed {
-    use alloc::string::{String, ToString};
-    use core::fmt;
-
-    use super::super::child::AnyError;
-    use crate::abort::Aborted;
-
-    pub trait Judges<T>: Sized {
-        /// What its error displays, if that is one.
-        fn failure(output: &T) -> Option<String>;
-
-        /// The result, where a child has failed.
-        fn result(self) -> Option<T>;
-    }
-
-    impl<T> Judges<T> for AnyError {
-        fn failure(_: &T) -> Option<String> {
-            None
-        }
-
-        fn result(self) -> Option<T> {
-            None
-        }
-    }
-
-    impl<T, E: fmt::Display + From<Aborted>> Judges<Result<T, E>> for E {
-        fn failure(output: &Result<T, E>) -> Option<String> {
-            output.as_ref().err().map(E::to_string)
-        }
-
-        fn result(self) -> Option<Result<T, E>> {
-            Some(Err(self))
-        }
-    }
-}
-
-/// The part of a nursery that is the body's.
-struct Body<'a, Fut: Future> {
-    future: Pin<&'a mut Option<Fut>>,
-    leaf: &'a mut LeafState,
-    output: &'a mut Option<Fut::Output>,
-}
-
-impl<Fut: Future> Body<'_, Fut> {
-    fn reborrow(&mut self) -> Body<'_, Fut> {
-        Body { future: self.future.as_mut(), leaf: self.leaf, output: self.output }
-    }
-}
-
 impl<F: Family> Run<F> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let abort = AbortHandle::new();
         let waiting = abort.aborted();
         Self {
             shared: Shared::new(Core::of_nursery(abort)),
             children: Children::default(),
-            body: BodyStage::Running,
             stage: Stage::New,
             outcome: Outcome::default(),
             above: None,
@@ -170,9 +88,10 @@ impl<F: Family> Run<F> {
     }
 
     /// Drives all of it on: ready when all has ended, and the clean-up is done.
-    fn poll<Fut: Future>(
+    #[inline]
+    pub(super) fn poll<Fut: Future>(
         &mut self,
-        mut body: Body<'_, Fut>,
+        body: &mut Body<'_, Fut>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<()>
@@ -189,11 +108,11 @@ impl<F: Family> Run<F> {
             let mut more = false;
             if let Stage::Running = self.stage {
                 if !core.abort.is_aborted() {
-                    more = self.poll_running(body.reborrow(), &core, &below);
+                    more = self.poll_running(body, &core, &below);
                 }
                 if core.abort.is_aborted() {
-                    self.begin_end(body.reborrow(), &core, cx, &below);
-                } else if self.body != BodyStage::Running
+                    self.begin_end(body, &core, cx, &below);
+                } else if !body.is_running()
                     && self.children.len() == 0
                     && self.shared.close_if_idle()
                 {
@@ -202,11 +121,8 @@ impl<F: Family> Run<F> {
             }
             if let Stage::Ending(aborted) = &self.stage {
                 let aborted = aborted.clone();
-                self.poll_ending(body.reborrow(), &core, &below, &aborted);
-                if self.body != BodyStage::Running
-                    && self.children.len() == 0
-                    && core.members() == 0
-                {
+                self.poll_ending(body, &core, &below, &aborted);
+                if !body.is_running() && self.children.len() == 0 && core.members() == 0 {
                     self.begin_clean_up(&below);
                 }
             }
@@ -238,9 +154,10 @@ impl<F: Family> Run<F> {
 
     /// Polls those that were woken, and those that are new, for as long as it isn't aborted. Tells whether it has left
     /// some.
+    #[inline]
     fn poll_running<Fut: Future>(
         &mut self,
-        mut body: Body<'_, Fut>,
+        body: &mut Body<'_, Fut>,
         core: &Arc<Core>,
         lent: &Lent<'_>,
     ) -> bool
@@ -251,13 +168,16 @@ impl<F: Family> Run<F> {
         while let Some(turn) = self.children.poll_turns(core, lent, &mut self.outcome) {
             match turn {
                 Turn::By(seat) => {
-                    if self.poll_body(body.reborrow(), core, &Waker::from(seat.clone()), lent) {
+                    let waker = Waker::from(seat.clone());
+                    let mut cx = Context::from_waker(&waker);
+                    if body.poll(core, &mut cx, lent, &mut self.outcome) {
                         seat.leave();
                     }
                 }
                 Turn::Of(key) => {
                     let loan = self.children.lender.lend(key, core);
-                    if self.poll_body(body.reborrow(), core, &loan.waker, lent) {
+                    let mut cx = Context::from_waker(&loan.waker);
+                    if body.poll(core, &mut cx, lent, &mut self.outcome) {
                         self.children.lender.end(loan);
                     } else if self.children.lender.take_back(loan) {
                         self.children.turns.again(key, &core.queue);
@@ -274,110 +194,47 @@ impl<F: Family> Run<F> {
         true
     }
 
-    /// Polls the body, and tells whether it has ended.
-    fn poll_body<Fut: Future>(
-        &mut self,
-        mut body: Body<'_, Fut>,
-        core: &Core,
-        waker: &Waker,
-        lent: &Lent<'_>,
-    ) -> bool
-    where
-        F::Error: Judges<Fut::Output>,
-    {
-        let Some(future) = body.future.as_mut().as_pin_mut() else { return true };
-        let polled = match caught(|| body.leaf.poll(future, &mut Context::from_waker(waker), lent))
-        {
-            Ok(Poll::Pending) => return false,
-            Ok(Poll::Ready(output)) => Ok(output),
-            Err(panic) => Err(panic),
-        };
-        let aborted = core.abort.is_aborted();
-        let mut panics = Panics::default();
-        match polled {
-            Err(panic) => {
-                self.body = BodyStage::Gone;
-                panics.keep(panic);
-            }
-            Ok(output) => {
-                self.body = BodyStage::Returned { aborted };
-                panics.run(|| {
-                    if let Some(text) = <F::Error as sealed::Judges<_>>::failure(&output) {
-                        // It is the result, whatever comes after it.
-                        self.body = BodyStage::Returned { aborted: true };
-                        core.abort_for_failure(None, &text);
-                    }
-                });
-                *body.output = Some(output);
-            }
-        }
-        panics.run(|| {
-            body.future.set(None);
-            body.leaf.clear();
-        });
-        self.outcome.note_panics(core, panics);
-        true
-    }
-
     /// All that it owns is to end now.
     fn begin_end<Fut: Future>(
         &mut self,
-        mut body: Body<'_, Fut>,
+        body: &mut Body<'_, Fut>,
         core: &Arc<Core>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) {
         let aborted = core.refusal();
         self.since = self.now(lent);
-        let mut panics = Panics::default();
-        if self.body != (BodyStage::Returned { aborted: true }) {
-            panics.run(|| *body.output = None);
-        }
+        body.drop_output(core, &mut self.outcome);
         self.children.abort(core, cx, lent, &aborted, &mut self.outcome);
-        if self.body == BodyStage::Running && self.end_body(&mut body, core, cx, lent, &aborted) {
+        if body.is_running() && body.poll_abort(core, cx, lent, &aborted, &mut self.outcome) {
             // It has been polled with the waker of the task; from now on it has its own.
             Waker::from(Seat::new(core, BODY)).wake();
         }
-        let never_started = self.children.take_arrivals();
-        self.shared.turn_away(never_started, &aborted, &mut panics);
-        self.shared.close(&aborted, &mut panics);
-        self.outcome.note_panics(core, panics);
+        self.turn_away(&aborted);
         self.stage = Stage::Ending(aborted);
     }
 
-    /// Tells whether it takes its time.
-    fn end_body<Fut: Future>(
-        &mut self,
-        body: &mut Body<'_, Fut>,
-        core: &Core,
-        cx: &mut Context<'_>,
-        lent: &Lent<'_>,
-        aborted: &Aborted,
-    ) -> bool {
-        let ended = caught(|| body.leaf.poll_abort(body.future.as_mut(), cx, lent, aborted));
-        if let Ok(Poll::Pending) = ended {
-            return true;
-        }
-        self.body = BodyStage::Gone;
-        if let Err(panic) = ended {
-            self.outcome.note_panic(core, None, false, panic);
-        }
-        false
+    /// Lets nobody in any more; those that never were polled are told why.
+    fn turn_away(&mut self, aborted: &Aborted) {
+        let never_started = self.children.take_arrivals().chain(self.shared.close());
+        let core = &self.shared.core;
+        self.outcome.drop_each(core, never_started, Count::NeverStarted, aborted);
     }
 
     /// Polls those that were woken, of those that take their time.
     fn poll_ending<Fut: Future>(
         &mut self,
-        mut body: Body<'_, Fut>,
+        body: &mut Body<'_, Fut>,
         core: &Arc<Core>,
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) {
         self.children.turns.begin(&core.queue);
         while let Some(seat) = self.children.poll_ending(core, lent, aborted, &mut self.outcome) {
-            if self.body == BodyStage::Running {
+            if body.is_running() {
                 let waker = Waker::from(seat);
-                self.end_body(&mut body, core, &mut Context::from_waker(&waker), lent, aborted);
+                let mut cx = Context::from_waker(&waker);
+                body.poll_abort(core, &mut cx, lent, aborted, &mut self.outcome);
             }
         }
     }
@@ -393,7 +250,7 @@ impl<F: Family> Run<F> {
     }
 
     /// All is done: tells those who are to be told.
-    fn finish(&mut self, lent: &Lent<'_>) {
+    pub(super) fn finish(&mut self, lent: &Lent<'_>) {
         let on_close = self.shared.finish();
         if on_close.is_empty() {
             return;
@@ -406,175 +263,51 @@ impl<F: Family> Run<F> {
         // There is nobody to be told of what those do who are told.
         panics.into_first().into_iter().for_each(discard);
     }
-}
 
-impl<Fut: Future, F: Family> Nursed<Fut, F> {
-    /// What `begin` makes of its nursery is called for here, so that only that is kept: with a type parameter for
-    /// `begin`, the compiler would find whoever awaits this to be no longer `Send`.
-    pub(super) fn new(begin: impl FnOnce(F::Nursery) -> Fut) -> Self {
-        let run = Run::new();
-        let nursery = F::nursery(run.shared.clone());
-        let mut new = Self {
-            body: None,
-            leaf: LeafState::default(),
-            output: None,
-            run: Some(run),
-            holding: Holding::default(),
-        };
-        // Where it panics, what it has spawned is dropped along.
-        new.body = Some(begin(nursery));
-        new
-    }
-}
-
-impl<Fut, F> Nursed<Fut, F>
-where
-    Fut: Future,
-    F: Family<Error: Judges<Fut::Output>>,
-{
-    /// Drives it on, once it has begun: ready with the result.
-    fn drive(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        lent: &Lent<'_>,
-    ) -> Poll<Result<Fut::Output, Aborted>> {
-        let this = self.project();
-        let run = this.run.as_mut().expect("a nursery was polled after completion");
-        let body = Body { future: this.body, leaf: this.leaf, output: this.output };
-        ready!(run.poll(body, cx, lent));
-        run.finish(lent);
-        let core = run.shared.core.clone();
-        let first = run.outcome.first.take();
-        *this.run = None;
-        core.queue.close();
-        let by_child = match first {
-            Some(First::Panic(panic)) => resume(panic),
-            Some(First::Error(error)) => sealed::Judges::result(error),
-            None => None,
-        };
-        Poll::Ready(match by_child.or_else(|| this.output.take()) {
-            Some(output) => Ok(output),
-            None => Err(core.end()),
-        })
-    }
-}
-
-impl Core {
-    /// Why a nursery has come to nothing, as those see it who await it.
-    fn end(&self) -> Aborted {
-        match self.abort.check() {
-            Err(aborted) if aborted.position() == Position::Here => aborted.at(Position::Below),
-            _ => self.refusal(),
-        }
-    }
-}
-
-impl<Fut, F> Operation for Nursed<Fut, F>
-where
-    Fut: Future,
-    F: Family<Error: Judges<Fut::Output>>,
-{
-    type Output = Fut::Output;
-    type State = ();
-
-    fn poll(
-        mut self: Pin<&mut Self>,
-        state: Pin<&mut ()>,
-        cx: &mut Context<'_>,
-        lent: &Lent<'_>,
-    ) -> Poll<Result<Fut::Output, Aborted>> {
-        match self.as_mut().project().holding.told(lent) {
-            Told::Nothing => {}
-            Told::ToEnd(aborted) => {
-                // Pending for good, once that is done.
-                _ = self.poll_abort(state, cx, lent, &aborted);
-                return Poll::Pending;
-            }
-            Told::ToWait => return Poll::Pending,
-        }
-        let polled = self.as_mut().drive(cx, lent);
-        let holding = self.project().holding;
-        match polled {
-            Poll::Pending => holding.keep(cx, lent),
-            Poll::Ready(_) => holding.clear(),
-        }
-        polled
-    }
-
-    fn poll_abort(
-        mut self: Pin<&mut Self>,
-        _: Pin<&mut ()>,
-        cx: &mut Context<'_>,
-        lent: &Lent<'_>,
-        aborted: &Aborted,
-    ) -> Poll<()> {
-        let waker = ready!(self.as_mut().project().holding.poll_told(cx.waker(), lent));
-        let cx = &mut Context::from_waker(&waker);
-        if let Some(run) = self.as_mut().project().run {
-            run.shared.core.abort.pass_on(aborted.clone().at(Position::Above));
-            // A value that comes now comes too late.
-            drop(ready!(self.as_mut().drive(cx, lent)));
-        }
-        self.project().holding.poll_end(lent)
-    }
-}
-
-/// What is dropped half-way ends at once: what runs elsewhere is told, the clean-up that is sync is run, and what is
-/// async is skipped.
-#[pinned_drop]
-impl<Fut: Future, F: Family> PinnedDrop for Nursed<Fut, F> {
-    fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        let Some(mut run) = this.run.take() else { return };
-        let core = run.shared.core.clone();
+    /// It is dropped half-way: what runs elsewhere is told, the clean-up that is sync is run, and what is async is skipped.
+    pub(super) fn end_at_once<Fut: Future>(mut self, body: &mut Body<'_, Fut>) {
+        let core = self.shared.core.clone();
         let mut panics = Panics::default();
         panics.run(|| {
             core.abort.abort(AbortReason::ScopeEnded);
         });
         let aborted = core.refusal();
-        panics.run(|| this.body.set(None));
-        panics.run(|| this.leaf.clear());
-        let children = run.children.take_all();
-        core.tally.add_many(Count::Aborted, children.len());
-        panics.run_each(children, |mut child| {
-            child.as_mut().tell(&aborted);
-            drop(child);
-        });
-        let never_started = run.children.take_arrivals();
-        run.shared.turn_away(never_started, &aborted, &mut panics);
-        run.shared.close(&aborted, &mut panics);
-        let mut next = match mem::replace(&mut run.stage, Stage::Running) {
+        // What has failed before is nobody's result any more.
+        match self.outcome.first.take() {
+            Some(First::Error(error)) => panics.run(|| drop(error)),
+            Some(First::Panic(panic)) => discard(panic),
+            Some(First::Body) | None => {}
+        }
+        let mut of_body = Panics::default();
+        body.drop(&mut of_body);
+        self.outcome.note_panics(&core, of_body);
+        self.outcome.drop_each(&core, self.children.take_all(), Count::Dropped, &aborted);
+        self.turn_away(&aborted);
+        if let Some(First::Panic(panic)) = self.outcome.first.take() {
+            panics.keep(panic);
+        }
+        let mut next = match mem::replace(&mut self.stage, Stage::Running) {
             Stage::CleaningUp(begun) => begun,
             _ => None,
         };
-        while let Some(step) = next.take().or_else(|| run.shared.next_step()) {
+        while let Some(step) = next.take().or_else(|| self.shared.next_step()) {
             match step.step.is_sync() {
                 true => core.clean_up_now(step),
                 false => core.skip(step),
             }
         }
-        panics.run(|| run.finish(Lent::ROOT));
+        panics.run(|| self.finish(Lent::ROOT));
         panics.run(|| core.queue.close());
         panics.resume();
     }
-}
 
-impl<Fut: Future, F: Family> fmt::Debug for Nursed<Fut, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match &self.run {
-            None => "ended",
-            Some(run) => match run.stage {
-                Stage::New => "new",
-                Stage::Running => "running",
-                Stage::Ending(_) => "ending",
-                Stage::CleaningUp(_) => "cleaning up",
-            },
-        };
-        let mut f = f.debug_struct("Nursed");
-        f.field("stage", &stage);
-        if let Some(run) = &self.run {
-            f.field("children", &run.children.len()).field("scope", &run.shared.core);
+    /// How far it has got.
+    pub(super) fn stage(&self) -> &'static str {
+        match self.stage {
+            Stage::New => "new",
+            Stage::Running => "running",
+            Stage::Ending(_) => "ending",
+            Stage::CleaningUp(_) => "cleaning up",
         }
-        f.finish_non_exhaustive()
     }
 }

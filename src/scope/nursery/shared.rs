@@ -9,11 +9,9 @@ use super::{
     child::{Child, Ended},
 };
 use crate::{
-    abort::Aborted,
     fifo::Fifo,
     owner::core::{Core, Count, Deferred, Step},
     sync::{Arc, Mutex},
-    wake::Panics,
 };
 
 /// Whether the children of a nursery go to other threads along with it, and what its error is. Sealed.
@@ -135,28 +133,13 @@ impl<F: Family> Shared<F> {
         })
     }
 
-    /// Lets nobody in any more. Those who have come, and never were polled, are told why.
-    pub(super) fn close(&self, aborted: &Aborted, panics: &mut Panics) {
+    /// Lets nobody in any more. Gives out those who have come, and never were polled.
+    pub(super) fn close(&self) -> Fifo<ChildOf<F>> {
         self.core.begin_close();
-        let children = self.arrivals.with(|arrivals| {
+        self.arrivals.with(|arrivals| {
             arrivals.closed = true;
             mem::take(&mut arrivals.children)
-        });
-        self.turn_away(children, aborted, panics);
-    }
-
-    /// Drops those that never were polled, and tells their handles why.
-    pub(super) fn turn_away(
-        &self,
-        children: Fifo<ChildOf<F>>,
-        aborted: &Aborted,
-        panics: &mut Panics,
-    ) {
-        self.core.tally.add_many(Count::NeverStarted, children.len());
-        panics.run_each(children, |mut child| {
-            child.as_mut().tell(aborted);
-            drop(child);
-        });
+        })
     }
 
     /// Puts a piece of clean-up off, if it isn't too late for that.
