@@ -36,8 +36,8 @@
 //! | release | runs exactly once where something was acquired and [given back](Held): on success, failure, abort and panic. It isn't told of an abort either |
 //!
 //! Acquire and release are bounded instead: by 10 seconds each, unless they are given
-//! [other](crate::Owned::acquire_within) [bounds](crate::Owned::release_within). Whoever aborts the whole waits for them.
-//! One that is dropped, not aborted, can't release: then what it holds is dropped.
+//! [other](crate::Owned::acquire_within) [bounds](crate::Owned::release_within). Whoever aborts the whole waits for
+//! them. One that is dropped, not aborted, can't release: then what it holds is dropped.
 
 mod held;
 mod run;

@@ -1,7 +1,8 @@
 //! A list of many that are taken out in the order in which they came.
 //!
-//! It lies in blocks of which none is large: to grow copies nothing. And where an allocator is asked for something large,
-//! it may first tidy up all the small pieces that it has at hand, by which each of them becomes dearer for a while.
+//! It lies in blocks of which none is large: to grow copies nothing. And where an allocator is asked for something
+//! large, it may first tidy up all the small pieces that it has at hand, by which each of them becomes dearer for a
+//! while.
 
 #[cfg(all(test, not(any(tenure_loom, tenure_shuttle))))]
 mod tests;

@@ -61,9 +61,10 @@
 //!
 //! # Features
 //!
-//! `std`, on by default: the process's own timer, the owner found from plain code, and panics caught at scope borders. Without it the
-//! crate needs `alloc`, an implementation of the [`critical-section`](https://docs.rs/critical-section)
-//! crate and, for anything that waits, a [`Timer`](time::Timer) of yours.
+//! `std`, on by default: the process's own timer, the owner found from plain code, and panics caught at scope
+//! borders. Without it the crate needs `alloc`, an implementation of the
+//! [`critical-section`](https://docs.rs/critical-section) crate and, for anything that waits, a
+//! [`Timer`](time::Timer) of yours.
 
 #![no_std]
 #![deny(unsafe_code)]

@@ -78,8 +78,8 @@
 //! | [`try_in_scope`](crate::OwnedFuture::try_in_scope), [`n.try_spawn`](Nursery::try_spawn) | aborts the siblings, too | the same |
 //! | [`n.spawn_background`](Nursery::spawn_background) | goes to whoever awaits it | is told to that one, and to the report |
 //!
-//! The first failure is what the siblings are told, by [`AbortReason::SiblingFailed`]. What fails later is kept, too: the
-//! [`Report`] has a list of it.
+//! The first failure is what the siblings are told, by [`AbortReason::SiblingFailed`]. What fails later is kept, too:
+//! the [`Report`] has a list of it.
 //!
 //! # Soft, then hard
 //!
@@ -88,11 +88,11 @@
 //!
 //! # Clean-up
 //!
-//! What [`defer`](Scope::defer) puts off runs when all that the scope owns has ended, the last deferred first. Each piece is
-//! told why the scope was aborted, and has a bound. One that fails, panics or hangs stops no other, and hides no
-//! failure. A drop never blocks: a scope that is dropped, and not closed, runs what is sync of it at once, and skips what
-//! is async, unless a [`Reaper`] takes over. For one thing that is acquired and to be released, there is
-//! [`bracket`](crate::bracket()).
+//! What [`defer`](Scope::defer) puts off runs when all that the scope owns has ended, the last deferred first. Each
+//! piece is told why the scope was aborted, and has a bound. One that fails, panics or hangs stops no other, and
+//! hides no failure. A drop never blocks: a scope that is dropped, and not closed, runs what is sync of it at once,
+//! and skips what is async, unless a [`Reaper`] takes over. For one thing that is acquired and to be released, there
+//! is [`bracket`](crate::bracket()).
 
 mod builder;
 mod close;
@@ -145,11 +145,11 @@ const CLEAN_UP: Duration = Duration::from_secs(10);
 ///
 /// # Drop
 ///
-/// Dropping the last clone aborts what is left with [`AbortReason::ScopeEnded`]. When the last
-/// member has gone, the sync clean-up runs, in whichever task drops it: a panic in it is told in the report, and not
-/// resumed there. Async clean-up is left to who closes a scope above at that time, or to a [`Reaper`], or to the next who
-/// closes one above that is to be closed; where there is none of these, it is dropped unrun, for there is nobody to poll
-/// it. To have it run, [`close`](Scope::close).
+/// Dropping the last clone aborts what is left with [`AbortReason::ScopeEnded`]. When the last member has gone, the
+/// sync clean-up runs, in whichever task drops it: a panic in it is told in the report, and not resumed there. Async
+/// clean-up is left to who closes a scope above at that time, or to a [`Reaper`], or to the next who closes one above
+/// that is to be closed; where there is none of these, it is dropped unrun, for there is nobody to poll it. To have
+/// it run, [`close`](Scope::close).
 #[derive(Clone)]
 pub struct Scope {
     handle: Arc<Handle>,
@@ -351,15 +351,15 @@ impl Scope {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it leaves the scope closing, and a clean-up that has begun where it is: the next
-    /// `close()` goes on from there. So it is with the scopes below of which nobody has a handle any more, for as long as
-    /// there is one of this scope.
+    /// Dropping it leaves the scope closing, and a clean-up that has begun where it is: the next `close()` goes on
+    /// from there. So it is with the scopes below of which nobody has a handle any more, for as long as there is one
+    /// of this scope.
     ///
     /// # Deadlock
     ///
-    /// A member that isn't polled doesn't end, nor does one that was [forgotten](core::mem::forget).
-    /// Awaited inside a member, in the scope's own clean-up, or in the task that holds a member and doesn't poll it, it waits
-    /// for ever, or for as long as that has:
+    /// A member that isn't polled doesn't end, nor does one that was [forgotten](core::mem::forget). Awaited inside a
+    /// member, in the scope's own clean-up, or in the task that holds a member and doesn't poll it, it waits for
+    /// ever, or for as long as that has:
     ///
     /// ```
     /// use std::{future::pending, pin::pin, time::Duration};

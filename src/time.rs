@@ -8,9 +8,9 @@
 //!
 //! # The process's own timer
 //!
-//! It counts in milliseconds: an alarm rings at the end of the one in which it falls, and so never early, and
-//! late by a millisecond at most, beside what the machine needs to wake a thread. Any [`Duration`](core::time::Duration) will do; those
-//! of more than 584 years never end.
+//! It counts in milliseconds: an alarm rings at the end of the one in which it falls, and so never early, and late by
+//! a millisecond at most, beside what the machine needs to wake a thread. Any [`Duration`](core::time::Duration) will
+//! do; those of more than 584 years never end.
 //!
 //! Most timeouts never fire, so it is setting an alarm and cancelling it that has to be cheap. Either takes a
 //! few steps on a timing wheel that other threads hardly ever touch, allocates nothing, and wakes nobody: the one

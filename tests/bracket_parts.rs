@@ -1,5 +1,5 @@
-//! Each part of a bracket has what is its own: the use its owner, acquiring and releasing their time, and whoever has what
-//! was acquired gives it back.
+//! Each part of a bracket has what is its own: the use its owner, acquiring and releasing their time, and whoever has
+//! what was acquired gives it back.
 
 mod brackets;
 mod support;

@@ -1,5 +1,6 @@
-//! What holds something and isn't polled holds up all who want that: the deadlock called futurelock. Two shapes of it are
-//! shown to hang with others' means, and to run with a nursery, whose children are polled whatever its body waits for.
+//! What holds something and isn't polled holds up all who want that: the deadlock called futurelock. Two shapes of it
+//! are shown to hang with others' means, and to run with a nursery, whose children are polled whatever its body waits
+//! for.
 //!
 //! The first is that of <https://rfd.shared.oxide.computer/rfd/0609>: one branch of a `select!` waits in the queue of a
 //! lock, another one wins, and then waits for that lock. The second is that of "Barbara battles buffered streams": the

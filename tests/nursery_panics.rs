@@ -1,5 +1,5 @@
-//! What panics in a nursery, and again while that is dropped, ends what it must and nothing else. It is counted once, and
-//! noted under its name.
+//! What panics in a nursery, and again while that is dropped, ends what it must and nothing else. It is counted once,
+//! and noted under its name.
 
 mod support;
 

@@ -141,8 +141,8 @@ fn nested(depth: usize, cleaned_up: Count, then: Boxed<()>) -> Boxed<()> {
     })
 }
 
-/// Each is polled within the poll of the one around it, as any future that awaits another: that takes a stack as deep as
-/// they are nested, some kilobytes each without optimization.
+/// Each is polled within the poll of the one around it, as any future that awaits another: that takes a stack as deep
+/// as they are nested, some kilobytes each without optimization.
 fn on_a_deep_stack(test: impl FnOnce() + Send + 'static) {
     thread::Builder::new().stack_size(1 << 30).spawn(test).unwrap().join().unwrap();
 }

@@ -9,8 +9,8 @@
 //! One request a line: `work 500` takes half a second, `save 500` has time to finish when all is shut down, `stubborn`
 //! never ends by itself, and `quit` lets what was asked for finish first.
 //!
-//! What the crate does for it is all in `service`. The rest: `runtime` is what it needs of an executor, `demo` what it does
-//! without arguments, `args` what it is told, `log` what it says.
+//! What the crate does for it is all in `service`. The rest: `runtime` is what it needs of an executor, `demo` what
+//! it does without arguments, `args` what it is told, `log` what it says.
 
 mod args;
 mod demo;

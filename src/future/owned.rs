@@ -347,8 +347,8 @@ impl<O: Operation> Owned<O> {
         nursery.spawn_operation(self.into_operation())
     }
 
-    /// As [`spawn_in`](Self::spawn_in); and if it fails, by an error or by a timeout of its own, its siblings are aborted, as
-    /// by [`try_spawn`](crate::scope::Nursery::try_spawn).
+    /// As [`spawn_in`](Self::spawn_in); and if it fails, by an error or by a timeout of its own, its siblings are
+    /// aborted, as by [`try_spawn`](crate::scope::Nursery::try_spawn).
     ///
     /// ```
     /// use std::{future::pending, time::Duration};

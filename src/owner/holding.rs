@@ -54,7 +54,8 @@ impl Holding {
         }
     }
 
-    /// To be called before each poll by which it ends: with the waker for that. Pending where it is to do nothing any more.
+    /// To be called before each poll by which it ends: with the waker for that. Pending where it is to do nothing any
+    /// more.
     pub(crate) fn poll_told(&mut self, task: &Waker, lent: &Lent<'_>) -> Poll<Waker> {
         let waker = match (self.told(lent), &self.woken) {
             (Told::ToWait, _) => return Poll::Pending,
@@ -101,7 +102,8 @@ impl Holding {
         }
     }
 
-    /// It has ended as it was told, by `poll_abort` or here. Ready, unless no more of the plain code around it is to run.
+    /// It has ended as it was told, by `poll_abort` or here. Ready, unless no more of the plain code around it is to
+    /// run.
     pub(crate) fn poll_end(&mut self, lent: &Lent<'_>) -> Poll<()> {
         let told = self.ending(lent).is_some();
         *self = Self { done: told, ..Self::default() };

@@ -29,8 +29,8 @@ pub struct LeafState {
     node: ManuallyDrop<OnceCell<Arc<Node>>>,
 }
 
-/// So often a future that is being ended is polled while all that holds it has yet to come to its turn: to know, or to go
-/// on. Of many in one, each may have its turn late; but one that plain code has put aside never has.
+/// So often a future that is being ended is polled while all that holds it has yet to come to its turn: to know, or
+/// to go on. Of many in one, each may have its turn late; but one that plain code has put aside never has.
 const IN_VAIN: usize = 32;
 
 /// Aborted when the run ends.
@@ -188,8 +188,8 @@ pub(crate) struct Hold {
     told: Option<usize>,
 }
 
-/// Whether one that was told has been woken since it was polled. Until then it waits for something, which is waited for;
-/// after that, for its turn.
+/// Whether one that was told has been woken since it was polled. Until then it waits for something, which is waited
+/// for; after that, for its turn.
 ///
 /// Release and Acquire: whoever is polled because of the wake-up finds it set.
 #[derive(Debug, Default)]

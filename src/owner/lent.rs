@@ -188,8 +188,8 @@ impl<'a> Lent<'a> {
         self.scopes().for_each(|scope| scope.note_overrun(who, &mut noted));
     }
 
-    /// The user's own futures that this runs in, one in the other, the nearest first, and what each is lent. Those above
-    /// somebody who is told of their end are that one's business.
+    /// The user's own futures that this runs in, one in the other, the nearest first, and what each is lent. Those
+    /// above somebody who is told of their end are that one's business.
     pub(super) fn leaves(&self) -> impl Iterator<Item = (&'a LeafState, &'a Lent<'a>)> {
         let below = self.all().take_while(|lent| !lent.link.is_told());
         below.filter_map(|Lent { up, link }| match link {
@@ -198,7 +198,8 @@ impl<'a> Lent<'a> {
         })
     }
 
-    /// The owner of the user's own future that is the nearest, if there is one. Clean-up belongs to none of those above.
+    /// The owner of the user's own future that is the nearest, if there is one. Clean-up belongs to none of those
+    /// above.
     #[cfg(feature = "std")]
     pub(super) fn owner_of_leaf(&self) -> Option<Owner> {
         let mut below = self.all().take_while(|lent| !matches!(lent.link, Link::CleanUp(_)));

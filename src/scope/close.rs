@@ -111,9 +111,9 @@ impl Closing {
 ///
 /// # Cancel safety
 ///
-/// Dropping it leaves the scope closing, and a clean-up that has begun where it is: the next
-/// `close()` goes on from there, also in the scopes below. One that is [forgotten](core::mem::forget) while it cleans up keeps
-/// the others waiting.
+/// Dropping it leaves the scope closing, and a clean-up that has begun where it is: the next `close()` goes on from
+/// there, also in the scopes below. One that is [forgotten](core::mem::forget) while it cleans up keeps the others
+/// waiting.
 #[must_use = "a future does nothing until it is awaited or polled"]
 pub struct Close {
     // Dropped first: a turn is given back while there is a handle.

@@ -40,8 +40,8 @@ use crate::{
 use child::{Background, Kind, Plain, Spawned, Trying};
 use shared::Shared;
 
-/// What the body of a [`scope`](fn@super::scope) or a [`try_scope`](fn@super::try_scope) spawns its children by. Clones are the same nursery, and children may
-/// have one.
+/// What the body of a [`scope`](fn@super::scope) or a [`try_scope`](fn@super::try_scope) spawns its children by.
+/// Clones are the same nursery, and children may have one.
 ///
 /// ```
 /// # smol::block_on(async {
@@ -58,8 +58,8 @@ use shared::Shared;
 /// says why.
 ///
 /// A future that runs on a task of its own is owned by it too, as a member, by
-/// [`.in_scope(&n)`](crate::OwnedFuture::in_scope): the nursery waits for it. Somebody has to poll it, or drop it, or the
-/// nursery [never ends](fn@super::scope#deadlock): what has no task of its own is to be spawned.
+/// [`.in_scope(&n)`](crate::OwnedFuture::in_scope): the nursery waits for it. Somebody has to poll it, or drop it, or
+/// the nursery [never ends](fn@super::scope#deadlock): what has no task of its own is to be spawned.
 pub struct Nursery<'env, E: 'env = AnyError> {
     shared: Arc<Shared<Sent<'env, E>>>,
 }
@@ -67,8 +67,8 @@ pub struct Nursery<'env, E: 'env = AnyError> {
 impl<'env, E: 'env> Nursery<'env, E> {
     /// Spawns a child. It begins when the nursery is polled next.
     ///
-    /// It fails alone: what it comes to, be it an error, goes to whoever awaits the handle. But if it panics, its siblings
-    /// are aborted. Dropping the handle lets it run on.
+    /// It fails alone: what it comes to, be it an error, goes to whoever awaits the handle. But if it panics, its
+    /// siblings are aborted. Dropping the handle lets it run on.
     ///
     /// To spawn a chain of adapters without a second layer of `Result`, write
     /// [`chain.spawn_in(&n)`](crate::Owned::spawn_in).
@@ -93,8 +93,8 @@ impl<'env, E: 'env> Nursery<'env, E> {
 
     /// Spawns a child whose error aborts its siblings, with [`AbortReason::SiblingFailed`].
     ///
-    /// In a [`try_scope`](fn@super::try_scope) the first error is the result, and in a [`scope`](fn@super::scope) its text is in the reason. The handle of the
-    /// child that fails is told of the abort.
+    /// In a [`try_scope`](fn@super::try_scope) the first error is the result, and in a [`scope`](fn@super::scope) its
+    /// text is in the reason. The handle of the child that fails is told of the abort.
     ///
     /// ```
     /// # smol::block_on(async {

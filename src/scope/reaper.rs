@@ -47,8 +47,8 @@ use crate::{
 ///
 /// # Drop
 ///
-/// A scope doesn't keep its reaper: when the last clone and the last that runs it are gone, what waits for it is skipped,
-/// as without one.
+/// A scope doesn't keep its reaper: when the last clone and the last that runs it are gone, what waits for it is
+/// skipped, as without one.
 #[derive(Clone, Default)]
 pub struct Reaper {
     left: Arc<Left>,
@@ -66,8 +66,8 @@ impl Reaper {
         Self::default()
     }
 
-    /// Lets it take over for all scopes that are given none. Tells whether it is the first: it stays so for as long as the
-    /// process runs.
+    /// Lets it take over for all scopes that are given none. Tells whether it is the first: it stays so for as long
+    /// as the process runs.
     ///
     /// ```standalone_crate
     /// use tenure::scope::Reaper;

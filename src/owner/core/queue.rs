@@ -163,7 +163,8 @@ impl Seat {
         self.state.store(LENT, Ordering::Release);
     }
 
-    /// It is taken back from one that is pending. Tells whether that was woken meanwhile: then it is to be polled again.
+    /// It is taken back from one that is pending. Tells whether that was woken meanwhile: then it is to be polled
+    /// again.
     pub(crate) fn take_back(&self) -> bool {
         self.state.fetch_and(!LENT, Ordering::AcqRel) & WOKEN != 0
     }

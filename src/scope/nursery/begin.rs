@@ -46,8 +46,8 @@ use crate::{abort::Aborted, future::Owned};
 /// | a child that was spawned by [`try_spawn`](Nursery::try_spawn) fails | the same, with [`AbortReason::SiblingFailed`](crate::AbortReason::SiblingFailed) |
 /// | the body or a child panics | the same, with [`AbortReason::Panicked`](crate::AbortReason::Panicked), and the panic goes on in whoever awaits this |
 ///
-/// A value that the body returns in the poll in which it aborts the nursery is kept. Of all that goes wrong, the first is
-/// the result: what comes after it is told in the [report](Nursery::on_close).
+/// A value that the body returns in the poll in which it aborts the nursery is kept. Of all that goes wrong, the
+/// first is the result: what comes after it is told in the [report](Nursery::on_close).
 ///
 /// # Errors
 ///
@@ -56,15 +56,15 @@ use crate::{abort::Aborted, future::Owned};
 ///
 /// # Panics
 ///
-/// As the first of the body and the children that does, but for [background](Nursery::spawn_background) children, when all
-/// of them have ended. Without the `std` feature a panic isn't caught.
+/// As the first of the body and the children that does, but for [background](Nursery::spawn_background) children,
+/// when all of them have ended. Without the `std` feature a panic isn't caught.
 ///
 /// # Deadlock
 ///
-/// A future that was made a member, by [`.in_scope(&n)`](crate::OwnedFuture::in_scope), is waited for wherever it runs. One
-/// that is kept outside of the body, and that nobody polls, doesn't end, and so the nursery doesn't: a timeout around it,
-/// or an abort, waits for ever. Only what has a task of its own is to be made a member; all else is to be
-/// [spawned](Nursery::spawn).
+/// A future that was made a member, by [`.in_scope(&n)`](crate::OwnedFuture::in_scope), is waited for wherever it
+/// runs. One that is kept outside of the body, and that nobody polls, doesn't end, and so the nursery doesn't: a
+/// timeout around it, or an abort, waits for ever. Only what has a task of its own is to be made a member; all else
+/// is to be [spawned](Nursery::spawn).
 ///
 /// ```
 /// use std::{future::pending, time::Duration};

@@ -25,8 +25,8 @@ use crate::{
 
 /// A child, whatever it runs; `E` is the error of its nursery.
 ///
-/// Once it has ended, unless it has failed, it is dropped in place, and only its name is left. So to drop that runs nothing
-/// foreign.
+/// Once it has ended, unless it has failed, it is dropped in place, and only its name is left. So to drop that runs
+/// nothing foreign.
 pub trait Child<E> {
     /// Drives it on.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Ended<E>>;
@@ -39,7 +39,8 @@ pub trait Child<E> {
         aborted: &Aborted,
     ) -> Poll<()>;
 
-    /// Drops what is left of it, and then tells its handle that it has come to nothing, unless that has aborted it before.
+    /// Drops what is left of it, and then tells its handle that it has come to nothing, unless that has aborted it
+    /// before.
     fn tell(self: Pin<&mut Self>, aborted: &Aborted);
 
     fn name(&self) -> Option<&Name>;

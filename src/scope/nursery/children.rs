@@ -57,8 +57,8 @@ impl Lender {
         loan
     }
 
-    /// Takes a seat back from one that is pending, or lets it have it, if it has kept the waker. Tells whether it was woken
-    /// meanwhile, and isn't in the queue.
+    /// Takes a seat back from one that is pending, or lets it have it, if it has kept the waker. Tells whether it was
+    /// woken meanwhile, and isn't in the queue.
     #[inline]
     pub(super) fn take_back(&mut self, loan: Loan) -> bool {
         let woken = loan.seat.take_back();
@@ -166,8 +166,8 @@ impl<F: Family> Children<F> {
         polled
     }
 
-    /// Polls those that have come since, for the first time; those that are pending are given a place. Tells whether there
-    /// were any. It stops where the nursery is aborted.
+    /// Polls those that have come since, for the first time; those that are pending are given a place. Tells whether
+    /// there were any. It stops where the nursery is aborted.
     pub(super) fn poll_arrivals(
         &mut self,
         shared: &Shared<F>,

@@ -136,7 +136,8 @@ impl<T> Slot<T> {
         self.flags.load(Ordering::Relaxed) & KNOWN != 0
     }
 
-    /// The child is pending: from now on the handle wakes it by `waker`. Tells whether it has asked it to end meanwhile.
+    /// The child is pending: from now on the handle wakes it by `waker`. Tells whether it has asked it to end
+    /// meanwhile.
     pub(super) fn introduce(&self, waker: &Waker) -> bool {
         if self.has_begun() {
             return false;

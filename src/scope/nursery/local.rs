@@ -15,8 +15,8 @@ use crate::{
     sync::Arc,
 };
 
-/// What the body of a [`local_scope`](crate::local_scope) or a [`try_local_scope`](crate::try_local_scope) spawns its children by: a [`Nursery`](super::Nursery) whose children
-/// needn't be `Send`.
+/// What the body of a [`local_scope`](crate::local_scope) or a [`try_local_scope`](crate::try_local_scope) spawns its
+/// children by: a [`Nursery`](super::Nursery) whose children needn't be `Send`.
 ///
 /// ```
 /// # smol::block_on(async {

@@ -65,8 +65,8 @@ impl<F: Family> Outcome<F> {
         }
     }
 
-    /// A child has panicked, and is dropped if it has not ended yet. Its handle is told so, unless it is told `why` it has
-    /// ended.
+    /// A child has panicked, and is dropped if it has not ended yet. Its handle is told so, unless it is told `why`
+    /// it has ended.
     #[cold]
     pub(super) fn panicked(
         &mut self,

@@ -121,8 +121,8 @@ impl<T> Places<T> {
         }
     }
 
-    /// Gives up the last places for as long as they are vacant. Then it looks at all that are left: so it isn't done again
-    /// before half of those that are taken have gone.
+    /// Gives up the last places for as long as they are vacant. Then it looks at all that are left: so it isn't done
+    /// again before half of those that are taken have gone.
     #[cold]
     fn tidy_up(&mut self) {
         self.few = self.taken / 2;

@@ -264,7 +264,8 @@ impl<F: Family> Run<F> {
         panics.into_first().into_iter().for_each(discard);
     }
 
-    /// It is dropped half-way: what runs elsewhere is told, the clean-up that is sync is run, and what is async is skipped.
+    /// It is dropped half-way: what runs elsewhere is told, the clean-up that is sync is run, and what is async is
+    /// skipped.
     pub(super) fn end_at_once<Fut: Future>(mut self, body: &mut Body<'_, Fut>) {
         let core = self.shared.core.clone();
         let mut panics = Panics::default();

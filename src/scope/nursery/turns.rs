@@ -6,8 +6,8 @@ use crate::{
     sync::Arc,
 };
 
-/// Those that were woken by their seats come by the queue. Those that woke themselves while they were polled with a seat
-/// that was lent to them have none; they are kept here.
+/// Those that were woken by their seats come by the queue. Those that woke themselves while they were polled with a
+/// seat that was lent to them have none; they are kept here.
 #[derive(Default)]
 pub(super) struct Turns {
     woken: Fifo<Arc<Seat>>,

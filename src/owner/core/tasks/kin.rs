@@ -170,7 +170,8 @@ impl Core {
         kin.with(|kin| kin.parent.as_ref().map(|parent| parent.member.core.clone()))
     }
 
-    /// One below has overrun its grace: that is told here, and in all scopes above, but not again in those that were told.
+    /// One below has overrun its grace: that is told here, and in all scopes above, but not again in those that were
+    /// told.
     pub(crate) fn note_overrun(&self, who: Option<&Name>, noted: &mut BTreeSet<*const Self>) {
         if !noted.insert(self) {
             return;

@@ -199,8 +199,8 @@ impl Tasks {
         panics.resume();
     }
 
-    /// What is sync of the clean-up is run; what is async is left, along with what comes after it, to who closes the scope
-    /// or one above, or to a reaper, or is dropped. Gives out the scope above, which is to be left.
+    /// What is sync of the clean-up is run; what is async is left, along with what comes after it, to who closes the
+    /// scope or one above, or to a reaper, or is dropped. Gives out the scope above, which is to be left.
     fn clean_up_orphan(core: &Arc<Core>, panics: &mut Panics) -> Option<Member> {
         let tasks = core.tasks()?;
         let mut begun = tasks.take_turn(core)?;
