@@ -27,7 +27,7 @@ fn nursery<F: Future>(
 ) -> (Owned<Nursed<F, Sent<'static, AnyError>>>, Nursery<'static>) {
     let mut handle = None;
     let running = tenure::scope(|n| {
-        // Of an abort it is told; a node that is leaked is noticed.
+        // Of an abort it is told, and of the end; a node that is leaked before is noticed.
         let track = Track::new(());
         n.abort_handle().on_abort(move |_| drop(track)).detach();
         handle = Some(n.clone());
@@ -255,7 +255,7 @@ fn a_waker_of_one_that_has_ended_keeps_the_next_in_its_place_from_nothing() {
 }
 
 #[test]
-fn a_child_that_is_woken_again_while_its_nursery_ends_leaves_nothing() {
+fn a_child_may_be_woken_again_while_its_nursery_ends() {
     model(|| {
         let gate = Gate::default();
         let waiting = gate.wait();

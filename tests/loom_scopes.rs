@@ -384,17 +384,21 @@ fn a_scope_dropped_while_who_cleans_it_up_gives_up_is_cleaned_up() {
         let dropping = thread::spawn(move || drop(child));
         drop(close);
         join(dropping);
-        // It may be closed again, for as long as there is a handle.
+        // Until then somebody might close that again.
         drop(scope);
         assert_eq!(told.get(), 1);
     });
 }
 
 /// A scope whose close has begun, and a thread on which a scope in it is dropped and its last member goes. That one has
-/// async clean-up, which is counted.
-fn left_below() -> (Scope, Close, thread::JoinHandle<()>, Closed, Counted) {
+/// async clean-up, which is counted, and perhaps a reaper.
+fn left_below(reaper: Option<&Reaper>) -> (Scope, Close, thread::JoinHandle<()>, Closed, Counted) {
     let (scope, cleaned) = (scope(), Counted::default());
-    let child = scope.child("child");
+    let mut child = Scope::builder("child").child_of(&scope);
+    if let Some(reaper) = reaper {
+        child = child.reaper(reaper);
+    }
+    let child = child.build();
     let counted = cleaned.clone();
     child.defer_async(move |_| async move {
         pending_once().await;
@@ -411,7 +415,7 @@ fn left_below() -> (Scope, Close, thread::JoinHandle<()>, Closed, Counted) {
 #[test]
 fn what_is_left_below_is_cleaned_up_by_who_closes_the_scope() {
     model(|| {
-        let (scope, close, leaving, closed, cleaned) = left_below();
+        let (scope, close, leaving, closed, cleaned) = left_below(None);
         block_on(close);
         assert_eq!((scope.members(), cleaned.get()), (0, 1));
         assert_eq!(block_on(closed).clean_up().skipped, 0);
@@ -422,19 +426,19 @@ fn what_is_left_below_is_cleaned_up_by_who_closes_the_scope() {
 #[test]
 fn what_is_left_below_while_who_closes_the_scope_gives_up_is_cleaned_up_by_the_next() {
     model(|| {
-        let (scope, close, leaving, closed, cleaned) = left_below();
-        drop(close);
-        join(leaving);
-        block_on(scope.close());
+        let (scope, given_up, leaving, closed, cleaned) = left_below(None);
+        drop(given_up);
+        close(&scope);
         assert_eq!((scope.members(), cleaned.get()), (0, 1));
         assert_eq!(block_on(closed).clean_up().skipped, 0);
+        join(leaving);
     });
 }
 
 #[test]
-fn what_is_left_below_while_the_last_handle_goes_is_skipped() {
+fn what_is_left_below_while_who_closes_the_scope_gives_up_and_drops_it_is_skipped() {
     model(|| {
-        let (scope, close, leaving, closed, cleaned) = left_below();
+        let (scope, close, leaving, closed, cleaned) = left_below(None);
         drop(close);
         drop(scope);
         join(leaving);
@@ -446,7 +450,9 @@ fn what_is_left_below_while_the_last_handle_goes_is_skipped() {
 #[test]
 fn what_is_left_below_while_one_of_two_who_close_the_scope_gives_up_is_cleaned_up() {
     model(|| {
-        let (scope, close, leaving, closed, cleaned) = left_below();
+        // Nobody runs it, for somebody closes the scope all the time.
+        let reaper = Reaper::new();
+        let (scope, close, leaving, closed, cleaned) = left_below(Some(&reaper));
         let mut other = scope.close();
         _ = poll(Pin::new(&mut other), Waker::noop());
         drop(other);

@@ -10,6 +10,9 @@
 //!    task looks when it takes the seat back, and polls again. Where nobody has kept the waker, which is what most do
 //!    that are ready or have merely let others have their turn, the seat is lent to the next one.
 
+#[cfg(all(test, tenure_loom))]
+mod models;
+
 use core::{
     mem,
     task::{Poll, Waker},
