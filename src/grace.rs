@@ -57,7 +57,7 @@ use pin_project::pin_project;
 use crate::{
     abort::{Aborted, Name},
     operation::{Operation, Repeat},
-    owner::{Holding, Lent, Link, Reprieve, Told},
+    owner::{Holding, Lent, Link, Reprieve},
     time::Sleep,
 };
 
@@ -159,14 +159,10 @@ impl<O: Operation> Operation for Grace<O> {
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
-        match state.as_mut().project().run.holding.told(lent) {
-            Told::Nothing => {}
-            Told::ToEnd(aborted) => {
-                // Pending for good, once that is done.
-                _ = self.poll_abort(state, cx, lent, &aborted);
-                return Poll::Pending;
-            }
-            Told::ToWait => return Poll::Pending,
+        if let Some(aborted) = ready!(state.as_mut().project().run.holding.poll_told(lent)) {
+            // Pending for good, once that is done.
+            _ = self.poll_abort(state, cx, lent, &aborted);
+            return Poll::Pending;
         }
         let (this, parts) = (self.project(), state.project());
         if let Stage::New = parts.run.stage {
@@ -190,7 +186,7 @@ impl<O: Operation> Operation for Grace<O> {
         let mut this = self.project();
         let mut state = state.project();
         let run = state.run;
-        let waker = ready!(run.holding.poll_told(cx.waker(), lent));
+        let waker = ready!(run.holding.poll_waker(cx.waker(), lent));
         let cx = &mut Context::from_waker(&waker);
         match run.stage {
             Stage::New => run.stage = Stage::Ending,

@@ -39,7 +39,7 @@ use ::core::{fmt, time::Duration};
 #[cfg(feature = "std")]
 pub use checkpoint::{Checkpoint, checkpoint};
 pub(crate) use deadline::{Deadline, End};
-pub(crate) use holding::{Holding, Told};
+pub(crate) use holding::Holding;
 pub use leaf::LeafState;
 pub use lent::Lent;
 pub(crate) use lent::{Link, Standing};

@@ -339,15 +339,20 @@ fn a_scope_that_is_made_while_the_one_above_closes_is_closed_by_that() {
     });
 }
 
+/// A scope, and one in it, whose clean-up is counted, and comes first.
+fn cleans_up_after_its_child() -> (Scope, Scope, Counted) {
+    let (scope, below) = (scope(), Counted::default());
+    let child = scope.child("child");
+    let (counted, seen) = (below.clone(), below.clone());
+    child.defer(move |_| counted.add());
+    scope.defer(move |_| assert_eq!(seen.get(), 1));
+    (scope, child, below)
+}
+
 #[test]
 fn a_scope_that_is_dropped_while_the_one_above_closes_cleans_up_before_it() {
     model(|| {
-        let (scope, below) = (scope(), Counted::default());
-        let child = scope.child("child");
-        let counted = below.clone();
-        child.defer(move |_| counted.add());
-        let seen = below.clone();
-        scope.defer(move |_| assert_eq!(seen.get(), 1));
+        let (scope, child, below) = cleans_up_after_its_child();
         let dropping = thread::spawn(move || drop(child));
         close(&scope);
         assert_eq!((scope.members(), below.get()), (0, 1));
@@ -358,12 +363,7 @@ fn a_scope_that_is_dropped_while_the_one_above_closes_cleans_up_before_it() {
 #[test]
 fn a_scope_that_is_closed_while_the_one_above_closes_cleans_up_once() {
     model(|| {
-        let (scope, below) = (scope(), Counted::default());
-        let child = scope.child("child");
-        let counted = below.clone();
-        child.defer(move |_| counted.add());
-        let seen = below.clone();
-        scope.defer(move |_| assert_eq!(seen.get(), 1));
+        let (scope, child, below) = cleans_up_after_its_child();
         let closing = thread::spawn(move || close(&child).clean_up().steps);
         close(&scope);
         assert_eq!((scope.members(), below.get()), (0, 1));

@@ -107,17 +107,19 @@ fn one_whose_turn_comes_late_is_waited_for() {
     assert_ended(&seen, "late");
 }
 
+/// A nursery begins in it, and goes on elsewhere.
+async fn begins_and_gives_away(seen: Seen, give: oneshot::Sender<Deep>) {
+    let mut moves: Deep = Box::pin(async move { seen.nursery().await });
+    assert!(futures::poll!(&mut moves).is_pending());
+    assert!(give.send(moves).is_ok());
+    pending().await
+}
+
 /// It belongs to the owner in which it began; but who polls it waits for it, and nobody else.
 #[test]
 fn one_that_was_moved_to_another_task_is_waited_for_there() {
     let (seen, (give, given)) = (Seen::default(), oneshot::channel::<Deep>());
-    let own = seen.clone();
-    let began = async move {
-        let mut moves: Deep = Box::pin(async move { own.nursery().await });
-        assert!(futures::poll!(&mut moves).is_pending());
-        assert!(give.send(moves).is_ok());
-        pending::<()>().await
-    };
+    let began = begins_and_gives_away(seen.clone(), give);
     let (began_stop, stop) = (AbortHandle::new(), AbortHandle::new());
     let mut began = ByHand::polled(began.with_abort(&began_stop).with_timer(&seen.clock));
     let goes_on = async { given.await.unwrap().await };
@@ -141,13 +143,7 @@ fn one_that_was_moved_to_another_task_is_waited_for_there() {
 #[test]
 fn one_that_is_on_its_way_to_another_task_holds_up_nobody() {
     let (seen, (give, given)) = (Seen::default(), oneshot::channel::<Deep>());
-    let own = seen.clone();
-    let began = async move {
-        let mut moves: Deep = Box::pin(async move { own.nursery().await });
-        assert!(futures::poll!(&mut moves).is_pending());
-        assert!(give.send(moves).is_ok());
-        pending::<()>().await
-    };
+    let began = begins_and_gives_away(seen.clone(), give);
     let stop = AbortHandle::new();
     let mut began = ByHand::polled(began.with_abort(&stop).with_timer(&seen.clock));
     stop.abort("stop");
@@ -163,13 +159,7 @@ fn one_that_is_on_its_way_to_another_task_holds_up_nobody() {
 #[test]
 fn one_that_was_moved_is_ended_with_its_new_owner() {
     let (seen, (give, given)) = (Seen::default(), oneshot::channel::<Deep>());
-    let own = seen.clone();
-    let began = async move {
-        let mut moves: Deep = Box::pin(async move { own.nursery().await });
-        assert!(futures::poll!(&mut moves).is_pending());
-        assert!(give.send(moves).is_ok());
-        pending::<()>().await
-    };
+    let began = begins_and_gives_away(seen.clone(), give);
     let stop = AbortHandle::new();
     let _began = ByHand::polled(began.with_abort(AbortHandle::new()).with_timer(&seen.clock));
     let goes_on = async { given.await.unwrap().await };

@@ -14,7 +14,7 @@ use super::{Exit, held::Place};
 use crate::{
     abort::{Aborted, Position},
     operation::{LeafState, Operation},
-    owner::{Holding, Lent, Link, Reprieve, Told},
+    owner::{Holding, Lent, Link, Reprieve},
     sync::Arc,
     time::Sleep,
     wake::{Panic, Panics, caught, discard, message, resume},
@@ -314,14 +314,10 @@ where
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<Result<Result<T, E>, Aborted>> {
-        match self.as_mut().project().run.holding.told(lent) {
-            Told::Nothing => {}
-            Told::ToEnd(aborted) => {
-                // Pending for good, once that is done.
-                _ = self.poll_abort(state, cx, lent, &aborted);
-                return Poll::Pending;
-            }
-            Told::ToWait => return Poll::Pending,
+        if let Some(aborted) = ready!(self.as_mut().project().run.holding.poll_told(lent)) {
+            // Pending for good, once that is done.
+            _ = self.poll_abort(state, cx, lent, &aborted);
+            return Poll::Pending;
         }
         let polled = self.as_mut().drive(cx, lent);
         let holding = &mut self.project().run.holding;
@@ -340,7 +336,7 @@ where
         aborted: &Aborted,
     ) -> Poll<()> {
         let run = self.as_mut().project().run;
-        let waker = ready!(run.holding.poll_told(cx.waker(), lent));
+        let waker = ready!(run.holding.poll_waker(cx.waker(), lent));
         let cx = &mut Context::from_waker(&waker);
         if run.aborted.is_none() {
             run.aborted = Some(aborted.clone().at(Position::Above));

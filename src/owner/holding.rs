@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 use core::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use super::{
@@ -35,36 +35,22 @@ struct Held {
     waiting: Option<WaitAborted>,
 }
 
-/// What an operation that holds is to do.
-pub(crate) enum Told {
-    /// Go on.
-    Nothing,
-    /// End, as by `poll_abort`.
-    ToEnd(Aborted),
-    /// Nothing any more.
-    ToWait,
-}
-
 impl Holding {
-    /// To be called before each poll.
-    pub(crate) fn told(&mut self, lent: &Lent<'_>) -> Told {
-        match self.done {
-            true => Told::ToWait,
-            false => self.ending(lent).map_or(Told::Nothing, Told::ToEnd),
-        }
+    /// To be called before each poll: why it is to end, as by `poll_abort`, if it is. Pending where it is to do nothing
+    /// any more.
+    pub(crate) fn poll_told(&mut self, lent: &Lent<'_>) -> Poll<Option<Aborted>> {
+        if self.done { Poll::Pending } else { Poll::Ready(self.ending(lent)) }
     }
 
-    /// To be called before each poll by which it ends: with the waker for that. Pending where it is to do nothing any
-    /// more.
-    pub(crate) fn poll_told(&mut self, task: &Waker, lent: &Lent<'_>) -> Poll<Waker> {
-        let waker = match (self.told(lent), &self.woken) {
-            (Told::ToWait, _) => return Poll::Pending,
-            (Told::ToEnd(_), Some(woken)) => {
+    /// To be called before each poll by which it ends: the waker for that. Pending as `poll_told`.
+    pub(crate) fn poll_waker(&mut self, task: &Waker, lent: &Lent<'_>) -> Poll<Waker> {
+        let told = ready!(self.poll_told(lent));
+        Poll::Ready(match self.woken.as_ref().filter(|_| told.is_some()) {
+            Some(woken) => {
                 Waker::from(Arc::new(Waking { woken: woken.clone(), task: task.clone() }))
             }
-            _ => task.clone(),
-        };
-        Poll::Ready(waker)
+            None => task.clone(),
+        })
     }
 
     /// Why it is to end, if one of those that it holds is being ended. Where it was moved, it is none of the business

@@ -185,7 +185,7 @@ impl Crew {
         core.queue.enter(cx.waker());
         while let Poll::Ready(next) = left.came.poll_until(place, cx, || left.next()) {
             let key = at_work.insert(Job { closing: Closing::new(), core: next });
-            Waker::from(Seat::new(core, key as u32)).wake();
+            Seat::give_woken(core, key as u32);
         }
         core.queue.take(woken);
         while let Some(seat) = woken.pop() {

@@ -207,6 +207,14 @@ impl Core {
         self.drop_step(step, at);
     }
 
+    /// As much as can be done of a piece of clean-up that nobody is going to poll.
+    pub(crate) fn clean_up_unpolled<S: Step + ?Sized>(&self, step: Deferred<S>) {
+        match step.step.is_sync() {
+            true => self.clean_up_now(step),
+            false => self.skip(step),
+        }
+    }
+
     /// Drops a piece of clean-up that nobody is going to poll.
     pub(crate) fn skip<S: Step + ?Sized>(&self, step: Deferred<S>) {
         self.note_step(FailureKind::Skipped, String::new(), step.at);

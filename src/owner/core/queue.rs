@@ -154,6 +154,12 @@ impl Seat {
         Arc::new(Self { core: core.clone(), key: AtomicU32::new(key), state: AtomicU32::new(0) })
     }
 
+    /// Gives one that has none a seat of its own, by which it is woken: before, it was polled with the waker of the task,
+    /// or not at all.
+    pub(crate) fn give_woken(core: &Arc<Core>, key: u32) {
+        Self::wake(Self::new(core, key));
+    }
+
     pub(crate) fn key(&self) -> u32 {
         self.key.load(Ordering::Relaxed)
     }

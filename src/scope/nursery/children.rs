@@ -229,8 +229,7 @@ impl<F: Family> Children<F> {
                 next += 1;
                 let Some(child) = self.places.get_mut(key) else { continue };
                 if child.as_mut().poll_abort(cx, lent, aborted).is_pending() {
-                    // It has been polled with the waker of the task; from now on it has its own.
-                    Waker::from(Seat::new(core, key)).wake();
+                    Seat::give_woken(core, key);
                     continue;
                 }
                 ended += 1;

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     abort::{AbortReason, Aborted, Position},
     operation::{LeafState, Operation},
-    owner::{Holding, Lent, Told, core::Core},
+    owner::{Holding, Lent, core::Core},
     sync::Arc,
     wake::{resume, survived},
 };
@@ -123,14 +123,10 @@ where
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) -> Poll<Result<Fut::Output, Aborted>> {
-        match self.as_mut().project().holding.told(lent) {
-            Told::Nothing => {}
-            Told::ToEnd(aborted) => {
-                // Pending for good, once that is done.
-                _ = self.poll_abort(state, cx, lent, &aborted);
-                return Poll::Pending;
-            }
-            Told::ToWait => return Poll::Pending,
+        if let Some(aborted) = ready!(self.as_mut().project().holding.poll_told(lent)) {
+            // Pending for good, once that is done.
+            _ = self.poll_abort(state, cx, lent, &aborted);
+            return Poll::Pending;
         }
         let polled = self.as_mut().drive(cx, lent);
         let holding = self.project().holding;
@@ -148,7 +144,7 @@ where
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) -> Poll<()> {
-        let waker = ready!(self.as_mut().project().holding.poll_told(cx.waker(), lent));
+        let waker = ready!(self.as_mut().project().holding.poll_waker(cx.waker(), lent));
         let cx = &mut Context::from_waker(&waker);
         if let Some(run) = self.as_mut().project().run {
             run.shared.core.abort.pass_on(aborted.clone().at(Position::Above));

@@ -20,7 +20,7 @@ use crate::{
     abort::{AbortHandle, AbortReason, Aborted, OnAbort, Position, WaitAborted},
     owner::{
         Lent, Link,
-        core::{Core, Count, Seat, Step},
+        core::{Core, Count, Seat},
     },
     sync::Arc,
     time::Instant,
@@ -207,8 +207,7 @@ impl<F: Family> Run<F> {
         body.drop_output(core, &mut self.outcome);
         self.children.abort(core, cx, lent, &aborted, &mut self.outcome);
         if body.is_running() && body.poll_abort(core, cx, lent, &aborted, &mut self.outcome) {
-            // It has been polled with the waker of the task; from now on it has its own.
-            Waker::from(Seat::new(core, BODY)).wake();
+            Seat::give_woken(core, BODY);
         }
         self.turn_away(&aborted);
         self.stage = Stage::Ending(aborted);
@@ -292,10 +291,7 @@ impl<F: Family> Run<F> {
             _ => None,
         };
         while let Some(step) = next.take().or_else(|| self.shared.next_step()) {
-            match step.step.is_sync() {
-                true => core.clean_up_now(step),
-                false => core.skip(step),
-            }
+            core.clean_up_unpolled(step);
         }
         panics.run(|| self.finish(Lent::ROOT));
         panics.run(|| core.queue.close());

@@ -229,10 +229,8 @@ impl Tasks {
             }
             // Whoever has the turn meanwhile does the same, or better.
             begun = tasks.take_turn(core)?;
-            match begun.take().or_else(|| tasks.next_step()) {
-                Some(step) if step.step.is_sync() => core.clean_up_now(step),
-                Some(step) => core.skip(step),
-                None => {}
+            if let Some(step) = begun.take().or_else(|| tasks.next_step()) {
+                core.clean_up_unpolled(step);
             }
         }
     }
