@@ -78,7 +78,7 @@ where
         let first = run.outcome.first.take();
         *this.run = None;
         core.queue.close();
-        core.tell_of_end();
+        Core::tell_of_end(&mut core);
         let by_child = match first {
             Some(First::Panic(panic)) => resume(panic),
             Some(First::Error(error)) => sealed::Judges::result(error),
@@ -93,10 +93,10 @@ where
 
 impl Core {
     /// A nursery has ended, and nothing below its handle outlives it. Where nobody could notice, nothing is done.
-    fn tell_of_end(self: &mut Arc<Self>) {
-        if Arc::get_mut(self).is_none_or(|core| core.abort.is_watched_mut()) {
+    fn tell_of_end(this: &mut Arc<Self>) {
+        if Arc::get_mut(this).is_none_or(|core| core.abort.is_watched_mut()) {
             // Of what those do who are told there is nobody to be told.
-            survived(|| self.abort.abort(AbortReason::ScopeEnded));
+            survived(|| this.abort.abort(AbortReason::ScopeEnded));
         }
     }
 
