@@ -171,14 +171,20 @@ pub(super) struct Spawned<O: Operation, V, K> {
     // Dropped in this order: what runs, then what it was given to run with.
     #[pin]
     state: O::State,
-    /// Until it has ended: whoever is told of that finds it gone.
     #[pin]
-    op: Option<O>,
-    /// Its name, where it has panicked while it was dropped.
-    was: Option<Box<Name>>,
+    op: Op<O>,
     /// Until the handle is gone.
     slot: Option<Arc<Slot<V>>>,
     kind: PhantomData<fn() -> K>,
+}
+
+#[pin_project(project = OpProj)]
+enum Op<O> {
+    /// Until it has ended: whoever is told of that finds it gone.
+    There(#[pin] O),
+    Gone,
+    /// It has panicked while it was dropped, and had this name.
+    Was(Box<Name>),
 }
 
 impl<O: Operation, V, K> Spawned<O, V, K> {
@@ -188,48 +194,62 @@ impl<O: Operation, V, K> Spawned<O, V, K> {
     {
         let (slot, handle) = Slot::new();
         let (state, kind) = (O::State::default(), PhantomData);
-        (Self { state, op: Some(op), was: None, slot: Some(slot), kind }, handle)
+        (Self { state, op: Op::There(op), slot: Some(slot), kind }, handle)
+    }
+}
+
+impl<O: Operation> Op<O> {
+    fn as_pin_mut(self: Pin<&mut Self>) -> Option<Pin<&mut O>> {
+        match self.project() {
+            OpProj::There(op) => Some(op),
+            OpProj::Gone | OpProj::Was(_) => None,
+        }
+    }
+
+    fn name(&self) -> Option<&Name> {
+        match self {
+            Self::There(op) => op.name(),
+            Self::Gone => None,
+            Self::Was(name) => Some(name),
+        }
+    }
+
+    /// Drops it. Where that panics, its name is kept.
+    #[inline]
+    fn drop_in_place(mut self: Pin<&mut Self>) {
+        if !matches!(*self, Self::There(_)) || !mem::needs_drop::<O>() {
+            return;
+        }
+        let mut keep = Keep { name: self.name().cloned(), op: self.as_mut() };
+        keep.op.set(Self::Gone);
+        let name = keep.name.take();
+        mem::forget(keep);
+        drop(name);
+    }
+}
+
+/// Is dropped by a panic.
+struct Keep<'a, O> {
+    name: Option<Name>,
+    op: Pin<&'a mut Op<O>>,
+}
+
+impl<O> Drop for Keep<'_, O> {
+    fn drop(&mut self) {
+        if let Some(name) = self.name.take() {
+            self.op.set(Op::Was(Box::new(name)));
+        }
     }
 }
 
 /// Drops what a child has run, and then hands over what that came to.
 #[inline]
-fn hand_over<O: Operation, V>(
-    op: Pin<&mut Option<O>>,
-    was: &mut Option<Box<Name>>,
-    slot: Arc<Slot<V>>,
-    result: Result<V, Aborted>,
-) {
+fn hand_over<O: Operation, V>(op: Pin<&mut Op<O>>, slot: Arc<Slot<V>>, result: Result<V, Aborted>) {
     let mut panics = Panics::default();
-    panics.run(|| drop_op(op, was));
+    panics.run(|| op.drop_in_place());
     slot.fill(result);
     drop(slot);
     panics.resume();
-}
-
-/// Drops what a child was to run. Where that panics, its name is kept.
-#[inline]
-fn drop_op<O: Operation>(mut op: Pin<&mut Option<O>>, was: &mut Option<Box<Name>>) {
-    let Some(there) = op.as_ref().get_ref().as_ref().filter(|_| mem::needs_drop::<O>()) else {
-        return;
-    };
-    let mut keep = Keep { name: there.name().cloned(), was };
-    op.set(None);
-    let name = keep.name.take();
-    mem::forget(keep);
-    drop(name);
-}
-
-/// Is dropped by a panic.
-struct Keep<'a> {
-    name: Option<Name>,
-    was: &'a mut Option<Box<Name>>,
-}
-
-impl Drop for Keep<'_> {
-    fn drop(&mut self) {
-        *self.was = self.name.take().map(Box::new);
-    }
 }
 
 impl<O, V, K, E> Child<E> for Spawned<O, V, K>
@@ -264,10 +284,10 @@ where
         Poll::Ready(match K::sort(result) {
             Ok(result) => {
                 match this.slot.take() {
-                    Some(slot) => hand_over(this.op, this.was, slot, result),
+                    Some(slot) => hand_over(this.op, slot, result),
                     None => {
                         drop(result);
-                        drop_op(this.op, this.was);
+                        this.op.drop_in_place();
                     }
                 }
                 Ended::Ran
@@ -289,8 +309,8 @@ where
             ready!(op.poll_abort(this.state, cx, lent, why));
         }
         match this.slot.take().filter(|slot| !Slot::is_alone(slot)) {
-            Some(slot) => hand_over(this.op, this.was, slot, Err(why.clone())),
-            None => drop_op(this.op, this.was),
+            Some(slot) => hand_over(this.op, slot, Err(why.clone())),
+            None => this.op.drop_in_place(),
         }
         Poll::Ready(())
     }
@@ -300,7 +320,7 @@ where
         let slot = this.slot.take().filter(|slot| !Slot::is_alone(slot));
         let mut panics = Panics::default();
         panics.run(|| this.state.set(O::State::default()));
-        panics.run(|| drop_op(this.op, this.was));
+        panics.run(|| this.op.drop_in_place());
         if let Some(slot) = slot {
             slot.fill(Err(slot.aborted().unwrap_or_else(|| aborted.clone())));
         }
@@ -308,10 +328,7 @@ where
     }
 
     fn name(&self) -> Option<&Name> {
-        match &self.op {
-            Some(op) => op.name(),
-            None => self.was.as_deref(),
-        }
+        self.op.name()
     }
 
     fn is_background(&self) -> bool {
