@@ -98,7 +98,7 @@ mod wake;
 pub use abort::{AbortHandle, AbortReason, Aborted};
 pub use bracket::bracket;
 pub use future::{Error, Owned, OwnedFuture};
-pub use limit::Limit;
+pub use limit::{KeyedLimit, Limit};
 #[cfg(feature = "std")]
 pub use owner::checkpoint;
 pub use owner::{Lent, Owner};

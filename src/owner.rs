@@ -42,7 +42,7 @@ pub(crate) use deadline::{Deadline, End};
 pub(crate) use holding::Holding;
 pub use leaf::LeafState;
 pub use lent::Lent;
-pub(crate) use lent::{Link, Standing};
+pub(crate) use lent::{Link, Permitted, Standing};
 pub(crate) use reprieve::Reprieve;
 pub use sleep::OwnerSleep;
 pub use value::Key;

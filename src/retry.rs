@@ -329,8 +329,12 @@ where
 /// Whether an attempt that was aborted is worth another: if that was its own doing, and need not be so
 /// again.
 fn may_go_better(aborted: &Aborted) -> bool {
-    let futile = matches!(aborted.reason(), AbortReason::NoTimer | AbortReason::Rejected { .. });
-    aborted.position() == Position::Below && !futile
+    let may_pass = match aborted.reason() {
+        AbortReason::NoTimer => false,
+        AbortReason::Rejected { why } => why.may_pass(),
+        _ => true,
+    };
+    aborted.position() == Position::Below && may_pass
 }
 
 /// What to wait for before the next attempt of the operation so named; or why there can be none.

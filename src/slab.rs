@@ -36,6 +36,10 @@ impl<T> Slab<T> {
         self.places.len() - 1
     }
 
+    pub(crate) fn get(&self, key: usize) -> Option<&T> {
+        self.places.get(key)?.as_ref()
+    }
+
     pub(crate) fn get_mut(&mut self, key: usize) -> Option<&mut T> {
         self.places.get_mut(key)?.as_mut()
     }
@@ -61,6 +65,11 @@ impl<T> Slab<T> {
             self.vacant.shrink_to(len);
         }
         Some(value)
+    }
+
+    /// What stands where, with its key.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.places.iter().enumerate().filter_map(|(key, place)| Some((key, place.as_ref()?)))
     }
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {

@@ -85,7 +85,7 @@ fn a_limit_of_zero_is_not_tried_again() {
 fn a_limit_takes_any_number_of_permits() {
     let limit = Limit::new(usize::MAX);
     let held: Vec<_> = (0..1_000).map(|_| ByHand::polled(pending::<()>().limit(&limit))).collect();
-    assert_eq!((limit.capacity(), limit.active(), limit.waiting()), (usize::MAX, 1_000, 0));
+    assert_eq!((limit.capacity(), limit.active()), (isize::MAX as usize / 8, 1_000));
     drop(held);
     assert_eq!(limit.active(), 0);
 }

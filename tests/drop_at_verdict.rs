@@ -402,7 +402,7 @@ fn what_ran_is_dropped_when_a_value_is_ready() {
         let _: &Token = &capture;
         make(&drops)
     };
-    let chain = call.with_timeout(SECOND).retry(Backoff::exponential()).limit(&Limit::new(1));
+    let chain = call.with_timeout(SECOND).retry(Backoff::exponential()).limit(Limit::new(1));
     assert_eq!(run(chain, counts), (2, 5));
 
     let (drops, capture) = (dropped.clone(), captured.token());

@@ -7,6 +7,7 @@ use std::{error::Error as _, fmt, future::pending, io, time::Duration};
 use support::SECOND;
 use tenure::{
     AbortHandle, AbortReason, Aborted, Backoff, Error, Limit, OwnedFuture, Scope, bracket,
+    limit::Refusal,
     owner::Key,
     time::{Instant, TestClock},
 };
@@ -200,7 +201,7 @@ fn the_kind_of_an_io_error_is_timed_out_or_other_and_never_interrupted() {
         (AbortReason::RaceLost { winner: "first".into() }, io::ErrorKind::Other),
         (AbortReason::ScopeEnded, io::ErrorKind::Other),
         (AbortReason::OverBudget { budget: "retries".into() }, io::ErrorKind::Other),
-        (AbortReason::Rejected { why: "full".into() }, io::ErrorKind::Other),
+        (AbortReason::Rejected { why: Refusal::QueueFull { most: 1 } }, io::ErrorKind::Other),
         (AbortReason::Panicked { who: None, message: "oops".into() }, io::ErrorKind::Other),
         (AbortReason::NoTimer, io::ErrorKind::Other),
     ];

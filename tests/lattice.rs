@@ -4,7 +4,7 @@ mod executors;
 mod support;
 
 use support::{Count, on_wake, poll_once, poll_with};
-use tenure::{AbortHandle, AbortReason, abort::Position};
+use tenure::{AbortHandle, AbortReason, abort::Position, limit::Refusal};
 
 fn said(handle: &AbortHandle) -> Option<String> {
     handle.reason().map(|reason| reason.to_string())
@@ -169,7 +169,7 @@ fn every_reason_reads_well() {
         (AbortReason::RaceLost { winner: "b".into() }, "lost the race to `b`"),
         (AbortReason::ScopeEnded, "its owner has ended"),
         (AbortReason::OverBudget { budget: "retries".into() }, "the budget `retries` is used up"),
-        (AbortReason::Rejected { why: "it is full".into() }, "rejected by a limit: it is full"),
+        (AbortReason::Rejected { why: Refusal::Closed }, "rejected by a limit: it is closed"),
         (AbortReason::Panicked { who: None, message: "oh".into() }, "panicked: oh"),
         (AbortReason::NoTimer, "has to wait, but no timer was given"),
     ];

@@ -112,7 +112,7 @@ impl World {
             }
             Layer::Idle(time) => self.once(work.with_idle_timeout(millis(time)), second),
             Layer::Warn => self.once(work.warn_after(MILLISECOND, |_| {}), second),
-            Layer::Limit => self.once(work.limit(&self.limit()), second),
+            Layer::Limit => self.once(work.limit(self.limit()), second),
             Layer::InScope => self.once(work.in_scope(&self.scope()), second),
             Layer::TryInScope => self.once(work.try_in_scope(&self.scope()), second),
             Layer::Abort => self.once(work.with_abort(AbortHandle::new()), second),
@@ -140,7 +140,7 @@ impl World {
             }
             Layer::Idle(time) => self.end(chain.with_idle_timeout(millis(time))),
             Layer::Warn => self.end(chain.warn_after(MILLISECOND, |_| {})),
-            Layer::Limit => self.end(chain.limit(&self.limit())),
+            Layer::Limit => self.end(chain.limit(self.limit())),
             Layer::InScope => self.end(chain.in_scope(&self.scope())),
             Layer::TryInScope => self.end(chain.try_in_scope(&self.scope())),
             Layer::Abort => self.end(chain.with_abort(AbortHandle::new())),

@@ -59,7 +59,7 @@ executors::on_every_executor! {
         let chain = (|| async { panic_any(Payload(7)) })
             .with_timeout(SECOND)
             .retry(Backoff::exponential())
-            .limit(&Limit::new(1))
+            .limit(Limit::new(1))
             .in_scope(&scope);
         let panic: Result<Result<Result<(), ()>, _>, _> =
             AssertUnwindSafe(executor.spawn(chain)).catch_unwind().await;

@@ -168,7 +168,7 @@ fn receivers_may_borrow() {
 #[test]
 fn the_output_has_no_bound() {
     struct Opaque(#[allow(dead_code, reason = "it is opaque")] *const ());
-    let opaque = async { Opaque(std::ptr::null()) }.with_timeout(SECOND).limit(&Limit::new(1));
+    let opaque = async { Opaque(std::ptr::null()) }.with_timeout(SECOND).limit(Limit::new(1));
     assert!(smol::block_on(opaque).is_ok());
 }
 

@@ -241,7 +241,7 @@ fn a_retry_fails_when_its_last_attempt_does() {
 #[test]
 fn being_rejected_by_its_own_limit_is_a_failure() {
     let scope = Scope::new("pair");
-    let rejected = async { Ok::<_, &str>(()) }.limit(&Limit::new(0)).try_in_scope(&scope);
+    let rejected = async { Ok::<_, &str>(()) }.limit(Limit::new(0)).try_in_scope(&scope);
     assert_eq!(ByHand::new(rejected).ready().unwrap_err().position(), Position::Below);
     let error = "rejected by a limit: it has no permits (in `pair`)";
     assert_eq!(scope.abort_handle().reason(), Some(sibling_failed(None, error)));

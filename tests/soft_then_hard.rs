@@ -167,7 +167,7 @@ fn whoever_ends_it_waits_for_it() {
             deaf.seen(retry)
         },
         |deaf| {
-            deaf.seen(deaf.run().with_grace(3 * SECOND).limit(&Limit::new(1)).with_timeout(SECOND))
+            deaf.seen(deaf.run().with_grace(3 * SECOND).limit(Limit::new(1)).with_timeout(SECOND))
         },
     ];
     for (end, seen) in ends.into_iter().enumerate() {

@@ -223,7 +223,7 @@ fn no_attempt_is_made() {
     let watched = watched.warn_after(SECOND, |overdue| panic!("{overdue}"));
     ended(watched.retry(policy).with_abort(aborted_handle()));
     ended(
-        (move |_: Owner| fails()).retry(policy).limit(&Limit::new(1)).with_abort(aborted_handle()),
+        (move |_: Owner| fails()).retry(policy).limit(Limit::new(1)).with_abort(aborted_handle()),
     );
     assert_eq!(attempts.get(), 0);
 }

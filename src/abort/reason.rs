@@ -1,7 +1,7 @@
 use alloc::{borrow::Cow, string::String};
 use core::{fmt, time::Duration};
 
-use crate::time::Instant;
+use crate::{limit::Refusal, time::Instant};
 
 /// The name of an owner: text that is free where it is a literal.
 ///
@@ -67,7 +67,7 @@ pub enum AbortReason {
     /// A limit refused to let it in.
     Rejected {
         /// Why the limit refused.
-        why: Cow<'static, str>,
+        why: Refusal,
     },
     /// It panicked, or another one in the same scope did.
     Panicked {

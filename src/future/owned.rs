@@ -16,7 +16,7 @@ use super::{Flatten, FlattenInto};
 use crate::{
     abort::{AbortHandle, Aborted, Name},
     grace::Grace,
-    limit::{Limit, Limited},
+    limit::{Claim, Limited},
     named::Named,
     operation::{Operation, Repeat},
     owner::{Key, Lent, Value},
@@ -137,7 +137,8 @@ impl<O: Operation> Owned<O> {
         Owned::new(Retry::new(self.into_operation(), policy))
     }
 
-    /// Runs what stands before it while it holds a permit of `limit`. See [`limit`](crate::limit).
+    /// Runs what stands before it while it holds what it claims: a permit of a limit, `&limit`, or what a
+    /// [`Claim`] says. See [`limit`](crate::limit).
     ///
     /// ```
     /// use tenure::{Limit, OwnedFuture};
@@ -149,7 +150,7 @@ impl<O: Operation> Owned<O> {
     ///
     /// # Errors
     ///
-    /// [`AbortReason::Rejected`](crate::abort::AbortReason::Rejected) by a limit of 0.
+    /// What the limit [refuses](crate::limit#errors).
     ///
     /// # Cancel safety
     ///
@@ -157,9 +158,10 @@ impl<O: Operation> Owned<O> {
     ///
     /// # Fairness
     ///
-    /// First come, first served, among those that are polled.
-    pub fn limit(self, limit: &Limit) -> Owned<Limited<O>> {
-        Owned::new(Limited::new(self.into_operation(), limit.clone()))
+    /// First come, first served, among those that are polled, unless the limit has another
+    /// [order](crate::limit::Order).
+    pub fn limit(self, claim: impl Into<Claim>) -> Owned<Limited<O>> {
+        Owned::new(Limited::new(self.into_operation(), claim.into()))
     }
 
     /// Makes what stands before it a member of `scope`: it ends when the scope is aborted, and the

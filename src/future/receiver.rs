@@ -4,7 +4,7 @@ use super::Owned;
 use crate::{
     abort::{AbortHandle, Name},
     grace::Grace,
-    limit::{Limit, Limited},
+    limit::{Claim, Limited},
     named::Named,
     operation::{Call, Once, Operation, Repeat, Task},
     owner::{Key, Owner},
@@ -121,9 +121,9 @@ pub trait OwnedFuture<M = FromFuture>: Sized {
         self.owned().retry(policy)
     }
 
-    /// Runs the receiver while it holds a permit. See [`Owned::limit`].
-    fn limit(self, limit: &Limit) -> Owned<Limited<Self::Operation>> {
-        self.owned().limit(limit)
+    /// Runs the receiver while it holds a permit, or what it claims of a limit. See [`Owned::limit`].
+    fn limit(self, claim: impl Into<Claim>) -> Owned<Limited<Self::Operation>> {
+        self.owned().limit(claim)
     }
 
     /// Makes the receiver a member of a scope. See [`Owned::in_scope`].

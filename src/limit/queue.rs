@@ -7,356 +7,260 @@
 //!
 //! Invariants, whenever the lock is free:
 //!
-//! 1. `free` and the permits that are held add up to the capacity.
-//! 2. There are at least as many fresh offers as free permits, or nobody stands in the line.
-//! 3. Who stands in the line claims nothing, nor does a newcomer while there is a line or a fresh
-//!    offer.
+//! 1. The permits that are free and those that are held add up to the capacity; after some were taken away
+//!    there may be less than none free.
+//! 2. Whoever is first in line could not be let in beside those who have fresh offers, or nobody stands in line.
+//! 3. Who stands in line claims nothing. A newcomer does while nobody stands in line who could be let in before it,
+//!    and only what is left beside the fresh offers.
 //! 4. Whoever had an offer and is dropped, or was too late, leaves no trace of it; 2 then finds the
 //!    next one.
-//! 5. While a permit is free, an offer fresh, and somebody stands in the line, the alarm is set.
-//!    Where there is no timer to set it, all who stand in the line are offered what is free.
+//! 5. While a permit is free, an offer fresh, and somebody stands in line, the alarm of the window is set.
+//!    While a permit is free, no offer fresh, and whoever is first needs more than others might, that of the
+//!    probe is. While a rate or a cool-down alone holds up whoever is first, that of its end is. Where there is no
+//!    timer to set them, all who stand in line and could be let in are offered what is free.
 //!
 //! The alarm isn't cancelled when the offer is taken up, so that a busy limit sets it once a window
 //! and not at each release. Nor does it matter that others were let in meanwhile: an offer that
 //! nobody takes up lapses even while the limit is busy with the rest of its permits.
+//!
+//! Where permits are all that is asked for and some are free, nobody comes here: see `word`.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+mod holders;
+mod lane;
+mod lanes;
+mod line;
+mod outbox;
+mod probe;
+mod seat;
+mod state;
+mod waiters;
+mod word;
+
 use core::{
-    fmt, mem,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
+pub(super) use lane::Lane;
+pub(super) use seat::Seat;
+pub(super) use state::Rules;
+pub(super) use word::MOST_PERMITS;
+
 use crate::{
+    abort::{AbortReason, Aborted, Name, Position},
     owner::Lent,
-    sync::{Arc, Mutex, Weak, impl_wake},
-    time::TimerHandle,
-    wake::Panics,
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, Ordering},
+        impl_wake,
+    },
+    time::{Instant, TimerHandle},
+    wake::{Level, Listening},
 };
+use outbox::Outbox;
+use state::State;
+use word::Word;
+
+use super::Refusal;
 
 /// How long whoever was offered a permit has it to itself, at least.
 const WINDOW: Duration = Duration::from_millis(1);
 
 pub(super) struct Queue {
-    capacity: usize,
+    word: Word,
+    /// The clock is to be read before the lock is taken. Relaxed: where it changes, whoever changes it sets an alarm.
+    is_clocked: AtomicBool,
+    pub(super) settings: Settings,
     state: Mutex<State>,
+    level: Level,
 }
 
-struct State {
-    free: usize,
-    /// Numbers the waiters in the order in which they came.
-    came: u64,
-    /// Not offered a permit; the first is next.
-    line: BTreeMap<u64, Waker>,
-    /// Offered a permit, in which window.
-    offered: BTreeMap<u64, u64>,
-    /// Begins when an alarm is set.
-    window: u64,
-    /// The first window whose offers have not lapsed.
-    valid: u64,
-    /// Offers that have not lapsed.
-    fresh: usize,
-    /// Those of them that are going to when the alarm rings.
-    due: usize,
-    alarm: bool,
-    timer: Option<TimerHandle>,
+/// What doesn't change.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    pub(super) name: Option<Name>,
+    /// What everything goes by.
+    pub(super) timer: Option<TimerHandle>,
+    pub(super) max_wait: Option<Duration>,
+    pub(super) tracked: bool,
+}
+
+/// Why somebody was not let in.
+#[derive(Clone, Debug)]
+pub(super) enum Verdict {
+    Refused(Refusal),
+    /// The limit was cleared.
+    Cleared(AbortReason),
+    /// It can't be let in before its deadline: a rate, or a cool-down.
+    TooLate {
+        deadline: Instant,
+    },
+    NoTimer,
+}
+
+impl Verdict {
+    fn into_aborted(self, queue: &Queue, lent: &Lent<'_>) -> Aborted {
+        let origin = queue.settings.name.as_ref().or(lent.name()).cloned();
+        let (reason, position) = match self {
+            Self::Refused(why) => (AbortReason::Rejected { why }, Position::Below),
+            // Somebody meant all who wait here: it is not to come again.
+            Self::Cleared(reason) => (reason, Position::Above),
+            Self::NoTimer => (AbortReason::NoTimer, Position::Below),
+            Self::TooLate { deadline } => {
+                let too_late = AbortReason::DeadlinePassed { at: deadline };
+                let why = AbortReason::Rejected { why: Refusal::Throttled };
+                return Aborted::of(too_late, lent.name().cloned(), Position::Above)
+                    .because(Aborted::of(why, origin, Position::Below));
+            }
+        };
+        Aborted::of(reason, origin, position)
+    }
+}
+
+impl From<Refusal> for Verdict {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 impl Queue {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new(rules: Rules, settings: Settings) -> Self {
+        let permits = rules.permits;
+        let state = State::new(rules);
         Self {
-            capacity,
-            state: Mutex::new(State {
-                free: capacity,
-                came: 0,
-                line: BTreeMap::new(),
-                offered: BTreeMap::new(),
-                window: 0,
-                valid: 0,
-                fresh: 0,
-                due: 0,
-                alarm: false,
-                timer: None,
-            }),
+            word: Word::new(permits, state.is_special()),
+            is_clocked: AtomicBool::new(state.goes_by_the_clock()),
+            settings,
+            state: Mutex::new(state),
+            level: Level::default(),
         }
     }
 
-    pub(super) const fn capacity(&self) -> usize {
-        self.capacity
+    /// What it is known by to those inside.
+    pub(super) fn id(&self) -> usize {
+        core::ptr::from_ref(self).addr()
     }
 
-    pub(super) fn active(&self) -> usize {
-        self.capacity - self.state.with(|state| state.free)
+    pub(super) fn goes_by_the_clock(&self) -> bool {
+        self.is_clocked.load(Ordering::Relaxed)
     }
 
-    pub(super) fn waiting(&self) -> usize {
-        self.state.with(|state| state.line.len() + state.offered.len())
+    /// What rates and cool-downs go by, and what is tracked.
+    pub(super) fn clock(&self) -> Option<&TimerHandle> {
+        self.settings.timer.as_ref().or(TimerHandle::system())
+    }
+
+    fn now_if_asked(&self) -> Option<Instant> {
+        match self.is_clocked.load(Ordering::Relaxed) {
+            true => self.clock().map(TimerHandle::now),
+            false => None,
+        }
+    }
+
+    /// Looks at what the lock guards.
+    pub(super) fn look<R>(&self, f: impl FnOnce(&State, &Word) -> R) -> R {
+        self.state.with(|state| f(state, &self.word))
     }
 
     /// Changes the queue, then offers what is free.
-    fn change<R>(this: &Arc<Self>, f: impl FnOnce(&mut State, &mut Vec<Waker>) -> R) -> R {
-        let mut woken = Vec::new();
-        let (result, timer) = this.state.with(|state| {
-            let result = f(state, &mut woken);
-            state.offer_free(&mut woken);
-            (result, state.begin_window())
-        });
-        if woken.is_empty() && timer.is_none() {
-            return result;
-        }
-        let mut panics = Panics::default();
-        if let Some(timer) = timer {
-            let mut set = false;
-            panics.run(|| {
-                let alarm = Arc::new(Alarm(Arc::downgrade(this)));
-                timer.timer().wake_at(timer.now() + WINDOW, Waker::from(alarm));
-                set = true;
-            });
-            if !set {
-                this.state.with(|state| state.alarm = false);
+    pub(super) fn change<R>(
+        this: &Arc<Self>,
+        f: impl FnOnce(&mut State, Option<Instant>, &Word, &mut Outbox) -> R,
+    ) -> R {
+        Self::change_at(this, this.now_if_asked(), f)
+    }
+
+    fn change_at<R>(
+        this: &Arc<Self>,
+        now: Option<Instant>,
+        f: impl FnOnce(&mut State, Option<Instant>, &Word, &mut Outbox) -> R,
+    ) -> R {
+        let Self { word, is_clocked, state, .. } = &**this;
+        let mut out = Outbox::default();
+        let result = state.with(|state| {
+            // Before anybody looks for a permit: see `word`.
+            word.set_special(true);
+            let result = f(state, now, word, &mut out);
+            state.serve(now, word, &mut out);
+            word.set_special(state.is_special());
+            if is_clocked.load(Ordering::Relaxed) != state.goes_by_the_clock() {
+                is_clocked.store(state.goes_by_the_clock(), Ordering::Relaxed);
             }
-        }
-        panics.wake_all(woken);
-        panics.resume();
+            out.notify = state.watchers > 0;
+            result
+        });
+        out.deliver(this);
         result
+    }
+
+    /// Holds everybody back for that long, on the clock. `false` where there is none.
+    pub(super) fn cool_down(this: &Arc<Self>, until: Duration) -> bool {
+        let Some(clock) = this.clock() else { return false };
+        let now = clock.now();
+        Self::change_at(this, Some(now), |state, _, _, _| {
+            state.cool_until = state.cool_until.max(Some(now + until));
+        });
+        true
+    }
+
+    /// Corrects what the holder with that note was charged.
+    pub(super) fn settle(this: &Arc<Self>, holder: usize, unit: &str, actual: u64) -> bool {
+        let Some(clock) = this.clock() else { return false };
+        let now = clock.now();
+        Self::change_at(this, Some(now), |state, _, _, _| state.settle(holder, unit, actual, now))
+    }
+
+    /// Ready as soon as the number of those who wait and that of the permits that are held are such.
+    pub(super) fn poll_level(
+        &self,
+        place: &mut Option<Listening>,
+        cx: &mut Context<'_>,
+        is_such: impl Fn(usize, usize) -> bool,
+    ) -> Poll<()> {
+        self.level.poll_until(place, cx, || {
+            let (waiting, active) =
+                self.look(|state, word| (state.waiting(), word.held(state.rules.permits)));
+            is_such(waiting, active).then_some(())
+        })
+    }
+
+    /// One more waits for a level, or one less: while there are any, all who come and go tell.
+    pub(super) fn watch(this: &Arc<Self>, more: bool) {
+        Self::change(this, |state, _, _, _| match more {
+            true => state.watchers += 1,
+            false => state.watchers -= 1,
+        });
     }
 }
 
-/// What the timer wakes. It holds the queue weakly, for the queue holds the timer.
-struct Alarm(Weak<Queue>);
+/// What a timer wakes. It holds the queue weakly, for the queue holds the timer.
+struct Alarm {
+    queue: Weak<Queue>,
+    of: AlarmOf,
+}
+
+/// What an alarm is set for the end of.
+#[derive(Clone, Copy, Debug)]
+enum AlarmOf {
+    Window,
+    Probe,
+    /// What holds up whoever is first.
+    Wait,
+}
 
 impl Alarm {
+    fn waker(queue: &Arc<Queue>, of: AlarmOf) -> Waker {
+        Waker::from(Arc::new(Self { queue: Arc::downgrade(queue), of }))
+    }
+
     fn ring(this: &Arc<Self>) {
-        if let Some(queue) = this.0.upgrade() {
-            Queue::change(&queue, State::end_window);
-        }
+        let Some(queue) = this.queue.upgrade() else { return };
+        Queue::change(&queue, |state, now, word, out| match this.of {
+            AlarmOf::Window => state.end_window(now, word, out),
+            AlarmOf::Probe => state.end_probe(out),
+            AlarmOf::Wait => state.end_wait(),
+        });
     }
 }
 
 impl_wake!(Alarm, Alarm::ring);
-
-impl State {
-    /// Takes a permit for one who has just come, if nobody has a better claim.
-    fn claim_new(&mut self) -> bool {
-        let claimed = self.free > 0 && self.fresh == 0 && self.line.is_empty();
-        self.free -= usize::from(claimed);
-        claimed
-    }
-
-    /// Takes up an offer, and tells whether there was one and a permit was left.
-    fn take_up(&mut self, number: u64) -> bool {
-        let claimed = self.take_back(number) && self.free > 0;
-        self.free -= usize::from(claimed);
-        claimed
-    }
-
-    /// Takes an offer back, and tells whether there was one.
-    fn take_back(&mut self, number: u64) -> bool {
-        let Some(window) = self.offered.remove(&number) else { return false };
-        if window >= self.valid {
-            self.fresh -= 1;
-            self.due -= usize::from(window < self.window);
-        }
-        true
-    }
-
-    fn offer_free(&mut self, woken: &mut Vec<Waker>) {
-        let offers = match (&self.timer, self.free) {
-            (_, 0) => 0,
-            (None, _) => usize::MAX,
-            (Some(_), free) => free.saturating_sub(self.fresh),
-        };
-        self.offer(offers, woken);
-    }
-
-    fn offer(&mut self, offers: usize, woken: &mut Vec<Waker>) {
-        for _ in 0..offers {
-            let Some((number, waker)) = self.line.pop_first() else { return };
-            self.offered.insert(number, self.window);
-            self.fresh += 1;
-            woken.push(waker);
-        }
-    }
-
-    /// Goes by the timer of whoever came last. What was set on another one may never ring.
-    fn go_by(&mut self, timer: Option<TimerHandle>) -> Option<TimerHandle> {
-        let same = match (&self.timer, &timer) {
-            (Some(old), Some(new)) => old.is_same(new),
-            _ => false,
-        };
-        self.alarm &= same;
-        mem::replace(&mut self.timer, timer)
-    }
-
-    /// The timer on which to set the alarm, if it must be.
-    fn begin_window(&mut self) -> Option<TimerHandle> {
-        if self.free == 0 || self.fresh == 0 || self.line.is_empty() || self.alarm {
-            return None;
-        }
-        let timer = self.timer.clone()?;
-        self.alarm = true;
-        self.window += 1;
-        self.due = self.fresh;
-        Some(timer)
-    }
-
-    /// Lets the offers lapse that stood when the alarm was set, and makes twice as many: a long row
-    /// of waiters that nobody polls is passed in few windows.
-    fn end_window(&mut self, woken: &mut Vec<Waker>) {
-        self.alarm = false;
-        if self.free == 0 {
-            return;
-        }
-        let lapsed = mem::take(&mut self.due);
-        self.fresh -= lapsed;
-        self.valid = self.window;
-        self.offer(lapsed.saturating_mul(2), woken);
-    }
-}
-
-/// One place in the queue, and then one permit.
-pub(super) struct Ticket {
-    queue: Arc<Queue>,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    New,
-    Waiting(u64),
-    Holding,
-}
-
-impl Ticket {
-    pub(super) const fn new(queue: Arc<Queue>) -> Self {
-        Self { queue, stage: Stage::New }
-    }
-
-    pub(super) const fn is_waiting(&self) -> bool {
-        matches!(self.stage, Stage::Waiting(_))
-    }
-
-    /// Ready while it holds a permit.
-    pub(super) fn poll_permit(&mut self, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
-        let (claimed, number) = match self.stage {
-            Stage::Holding => return Poll::Ready(()),
-            Stage::New => (self.queue.state.with(State::claim_new), None),
-            Stage::Waiting(number) => {
-                let moved = self.queue.state.with(|state| match state.line.get(&number) {
-                    Some(waker) if waker.will_wake(cx.waker()) => None,
-                    _ => Some(state.take_up(number)),
-                });
-                let Some(claimed) = moved else { return Poll::Pending };
-                (claimed, Some(number))
-            }
-        };
-        if claimed {
-            self.stage = Stage::Holding;
-            return Poll::Ready(());
-        }
-        self.wait(number, cx, lent)
-    }
-
-    /// Takes its place in the line, which is an old one if it has waited before.
-    #[inline(never)]
-    fn wait(&mut self, number: Option<u64>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<()> {
-        let waker = cx.waker().clone();
-        let timer = lent.timer().cloned();
-        // The stage is set under the lock: whatever panics later, it is known what this one has.
-        let replaced = Queue::change(&self.queue, |state, _| {
-            // Much may have happened since the lock was free.
-            let claimed = match number {
-                None => state.claim_new(),
-                Some(number) => state.take_up(number),
-            };
-            if claimed {
-                self.stage = Stage::Holding;
-                return (Some(waker), timer);
-            }
-            let number = number.unwrap_or_else(|| {
-                state.came += 1;
-                state.came
-            });
-            self.stage = Stage::Waiting(number);
-            (state.line.insert(number, waker), state.go_by(timer))
-        });
-        drop(replaced);
-        match self.stage {
-            Stage::Holding => Poll::Ready(()),
-            _ => Poll::Pending,
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        match self.stage {
-            Stage::New => {}
-            Stage::Holding => Queue::change(&self.queue, |state, _| state.free += 1),
-            Stage::Waiting(number) => {
-                let waker = Queue::change(&self.queue, |state, _| {
-                    state.take_back(number);
-                    state.line.remove(&number)
-                });
-                drop(waker);
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Ticket").field(&self.stage).finish()
-    }
-}
-
-#[cfg(all(test, feature = "std", not(any(tenure_loom, tenure_shuttle))))]
-mod tests {
-    use super::*;
-    use crate::sync::{
-        Wake,
-        atomic::{AtomicUsize, Ordering},
-    };
-
-    #[derive(Default)]
-    struct Wakes(AtomicUsize);
-
-    impl Wake for Wakes {
-        fn wake(self: Arc<Self>) {
-            // Relaxed: one thread counts and reads.
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn poll(ticket: &mut Ticket, wakes: &Arc<Wakes>) -> Poll<()> {
-        let waker = Waker::from(wakes.clone());
-        let polled = ticket.poll_permit(&mut Context::from_waker(&waker), Lent::ROOT);
-        // With `std` there is always a timer, so it is taken away by hand.
-        ticket.queue.state.with(|state| state.timer = None);
-        polled
-    }
-
-    #[test]
-    fn without_a_timer_each_release_wakes_every_waiter() {
-        let (queue, wakes) = (Arc::new(Queue::new(1)), Arc::<Wakes>::default());
-        let woken = || wakes.0.swap(0, Ordering::Relaxed);
-        let mut holder = Ticket::new(queue.clone());
-        assert!(poll(&mut holder, &wakes).is_ready());
-        let mut row: Vec<_> = (0..5).map(|_| Ticket::new(queue.clone())).collect();
-        assert!(row.iter_mut().all(|ticket| poll(ticket, &wakes).is_pending()));
-        assert_eq!(woken(), 0);
-
-        drop(holder);
-        assert_eq!(woken(), 5);
-        // Whoever is polled first has it; the others keep their order for the next release.
-        let mut holder = row.remove(3);
-        assert!(poll(&mut holder, &wakes).is_ready());
-        assert!(row.iter_mut().all(|ticket| poll(ticket, &wakes).is_pending()));
-        assert_eq!((queue.active(), queue.waiting()), (1, 4));
-        drop(holder);
-        assert_eq!(woken(), 4);
-        row.clear();
-        assert_eq!((queue.active(), queue.waiting()), (0, 0));
-        assert!(queue.state.with(|state| !state.alarm && state.fresh == 0));
-    }
-}

@@ -51,8 +51,17 @@ pub(crate) enum Link<'a> {
     Shield(&'a Reprieve),
     /// It runs in a bracket, which ends it when it is to end.
     Bracket,
+    /// It holds a permit.
+    Permit(Permitted),
     /// It cleans up for a scope: neither an abort nor a deadline above is meant for it.
     CleanUp(&'a Core),
+}
+
+/// Of which limit somebody holds a permit, and by what note.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Permitted {
+    pub(crate) limit: usize,
+    pub(crate) holder: Option<usize>,
 }
 
 impl Link<'_> {
@@ -118,6 +127,14 @@ impl<'a> Lent<'a> {
             _ => None,
         });
         attempt.unwrap_or(1)
+    }
+
+    /// The permits that are held above, those of the nearest limit first.
+    pub(crate) fn permits(&self) -> impl Iterator<Item = Permitted> {
+        self.links().filter_map(|link| match link {
+            Link::Permit(permitted) => Some(*permitted),
+            _ => None,
+        })
     }
 
     /// The name given to this operation from above, below any scope and in its own chain.

@@ -43,7 +43,7 @@ impl<O: Operation> InScope<O> {
     pub(crate) fn new<S: Owns + ?Sized>(op: O, scope: &S) -> Self {
         let admission = scope.admit();
         let member = Member::new(&admission.core, op.name());
-        Self { op, gate: admission.limit.map(|limit| Box::new(Gate::new(limit))), member }
+        Self { op, gate: admission.limit.map(|limit| Box::new(Gate::new(limit.into()))), member }
     }
 }
 
@@ -173,13 +173,15 @@ impl<O: Operation> Operation for Entering<'_, O> {
         lent: &Lent<'_>,
     ) -> Poll<Result<O::Output, Aborted>> {
         let this = &mut *self;
-        if let Some(gate) = &mut this.gate {
-            if let Err(aborted) = ready!(gate.poll_enter(cx, lent)) {
-                return Poll::Ready(Err(aborted));
-            }
+        let Some(gate) = &mut this.gate else {
+            this.began = true;
+            return this.op.as_mut().poll(state, cx, lent);
+        };
+        if let Err(aborted) = ready!(gate.poll_enter(this.op.name(), cx, lent)) {
+            return Poll::Ready(Err(aborted));
         }
         this.began = true;
-        this.op.as_mut().poll(state, cx, lent)
+        gate.inside(cx, lent, |cx, lent| this.op.as_mut().poll(state, cx, lent))
     }
 
     fn poll_abort(
@@ -189,7 +191,13 @@ impl<O: Operation> Operation for Entering<'_, O> {
         lent: &Lent<'_>,
         aborted: &Aborted,
     ) -> Poll<()> {
-        self.op.as_mut().poll_abort(state, cx, lent, aborted)
+        let Self { op, gate, .. } = &mut *self;
+        match gate {
+            None => op.as_mut().poll_abort(state, cx, lent, aborted),
+            Some(gate) => {
+                gate.inside(cx, lent, |cx, lent| op.as_mut().poll_abort(state, cx, lent, aborted))
+            }
+        }
     }
 }
 

@@ -1,0 +1,272 @@
+use alloc::boxed::Box;
+use core::{
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use super::{
+    Queue, Verdict,
+    holders::{Held, Watch},
+    state::{Arrival, Entry, State},
+};
+use crate::{
+    abort::{Aborted, Name},
+    limit::{Refusal, claim::Terms},
+    owner::{Lent, Permitted},
+    sync::Arc,
+    time::{Sleep, TimerHandle},
+};
+
+/// The place of one in a queue, and then its permit.
+///
+/// The queue isn't kept here: whoever has a seat has that as well, its own or lent, and gives the seat
+/// [back](Seat::leave).
+pub(in crate::limit) struct Seat {
+    terms: Option<Arc<Terms>>,
+    stage: Stage,
+    /// How long it may wait, where it may not for ever.
+    patience: Option<Box<Patience>>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    New,
+    Waiting(usize),
+    Holding(Option<Held>),
+}
+
+struct Patience {
+    most: Duration,
+    sleep: Sleep,
+}
+
+impl Seat {
+    pub(in crate::limit) const fn new(terms: Option<Arc<Terms>>) -> Self {
+        Self { terms, stage: Stage::New, patience: None }
+    }
+
+    #[inline]
+    pub(in crate::limit) const fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting(_))
+    }
+
+    /// Ready while it holds what it asks for. `name` is its own.
+    #[inline]
+    pub(in crate::limit) fn poll(
+        &mut self,
+        queue: &Arc<Queue>,
+        name: Option<&Name>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Result<(), Aborted>> {
+        let has_it = match self.stage {
+            Stage::Holding(_) => true,
+            Stage::New => self.take_at_once(queue),
+            Stage::Waiting(_) => false,
+        };
+        if has_it { Poll::Ready(Ok(())) } else { self.poll_queue(queue, name, cx, lent) }
+    }
+
+    /// Holds what it asks for, if that is free and nothing else is to be looked at.
+    #[inline]
+    fn take_at_once(&mut self, queue: &Queue) -> bool {
+        let is_plain = self.terms.as_ref().is_none_or(|terms| terms.is_plain());
+        let taken = is_plain && queue.word.try_take(Terms::weight_of(self.terms.as_deref()));
+        if taken {
+            self.stage = Stage::Holding(None);
+        }
+        taken
+    }
+
+    /// Holds what it asks for, if that can be had without waiting.
+    pub(in crate::limit) fn try_take(&mut self, queue: &Arc<Queue>) -> bool {
+        if self.take_at_once(queue) {
+            return true;
+        }
+        let Self { terms, stage, .. } = self;
+        Queue::change(queue, |state, now, word, _| {
+            let entry = state.enter(terms.as_ref(), None, now, word);
+            Self::note(stage, entry.ok());
+        });
+        matches!(self.stage, Stage::Holding(_))
+    }
+
+    #[inline(never)]
+    fn poll_queue(
+        &mut self,
+        queue: &Arc<Queue>,
+        name: Option<&Name>,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Result<(), Aborted>> {
+        let refused = match self.stage {
+            Stage::Waiting(key) => self.poll_waiting(key, queue, cx, lent),
+            _ => self.enter(queue, name, cx, lent),
+        };
+        if let Some(verdict) = refused {
+            self.patience = None;
+            return Poll::Ready(Err(verdict.into_aborted(queue, lent)));
+        }
+        if let Stage::Holding(_) = self.stage {
+            self.patience = None;
+            return Poll::Ready(Ok(()));
+        }
+        let verdict = ready!(self.poll_patience(queue, cx, lent));
+        self.leave(queue);
+        Poll::Ready(Err(verdict.into_aborted(queue, lent)))
+    }
+
+    fn enter(
+        &mut self,
+        queue: &Arc<Queue>,
+        name: Option<&Name>,
+        cx: &Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Option<Verdict> {
+        let clock = queue.clock();
+        if clock.is_none() && queue.goes_by_the_clock() {
+            return Some(Verdict::NoTimer);
+        }
+        let is_by_the_clock = |timer: &TimerHandle| clock.is_some_and(|clock| clock.is_same(timer));
+        let name = if queue.settings.tracked { name.or_else(|| lent.own_name()) } else { None };
+        let waker = cx.waker().clone();
+        let timer = queue.settings.timer.as_ref().or(lent.timer()).cloned();
+        let deadline = lent.timer().filter(|timer| is_by_the_clock(timer));
+        let deadline = deadline.and_then(|_| lent.deadline());
+        let is_inside = lent.permits().any(|permitted| permitted.limit == queue.id());
+        let Self { terms, stage, .. } = self;
+        // The stage is set under the lock: whatever panics later, it is known what this one has.
+        Queue::change(queue, |state, now, word, out| {
+            let name = name.cloned();
+            let admission = match state.enter(terms.as_ref(), name.clone(), now, word) {
+                Err(admission) => admission,
+                entry => return Self::note(stage, entry.ok()),
+            };
+            let arrival =
+                Arrival { terms: terms.as_ref(), name, waker, timer, deadline, is_inside };
+            Self::note(stage, Some(state.line_up(arrival, admission, now, out)))
+        })
+    }
+
+    fn poll_waiting(
+        &mut self,
+        key: usize,
+        queue: &Arc<Queue>,
+        cx: &Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Option<Verdict> {
+        if queue.look(|state, _| state.is_woken_by(key, cx.waker())) {
+            return None;
+        }
+        let stage = &mut self.stage;
+        let claim = |state: &mut State, now, word: &_, out: &mut _| {
+            let entry = state.claim(key, now, word, out);
+            let is_over = entry.is_some();
+            (is_over, Self::note(stage, entry))
+        };
+        let (is_over, refused) = Queue::change(queue, claim);
+        if is_over {
+            return refused;
+        }
+        let waker = cx.waker().clone();
+        let timer = queue.settings.timer.as_ref().or(lent.timer()).cloned();
+        let stage = &mut self.stage;
+        Queue::change(queue, |state, now, word, out| {
+            // Much may have happened since the lock was free.
+            match state.claim(key, now, word, out) {
+                None => {
+                    state.wait_on(key, waker, timer, out);
+                    None
+                }
+                entry => Self::note(stage, entry),
+            }
+        })
+    }
+
+    /// What has become of it, and why where it is refused.
+    fn note(stage: &mut Stage, entry: Option<Entry>) -> Option<Verdict> {
+        *stage = match entry? {
+            Entry::Holding(held) => Stage::Holding(held),
+            Entry::Waiting(key) => Stage::Waiting(key),
+            Entry::Refused(verdict) => {
+                *stage = Stage::New;
+                return Some(verdict);
+            }
+        };
+        None
+    }
+
+    /// Ready, with the reason, when it has waited for too long.
+    fn poll_patience(
+        &mut self,
+        queue: &Queue,
+        cx: &mut Context<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Verdict> {
+        if self.patience.is_none() {
+            let own = self.terms.as_ref().and_then(|terms| terms.max_wait);
+            let Some(most) = own.or(queue.settings.max_wait) else { return Poll::Pending };
+            let Some(timer) = queue.settings.timer.as_ref().or(lent.timer()) else {
+                return Poll::Ready(Verdict::NoTimer);
+            };
+            self.patience = Some(Box::new(Patience { most, sleep: timer.sleep(most) }));
+        }
+        let Some(patience) = &mut self.patience else { return Poll::Pending };
+        ready!(Pin::new(&mut patience.sleep).poll(cx));
+        Poll::Ready(Refusal::WaitedTooLong { after: patience.most }.into())
+    }
+
+    /// What whoever is in there is lent.
+    #[inline]
+    pub(in crate::limit) fn permitted(&self, queue: &Queue) -> Permitted {
+        let holder = match &self.stage {
+            Stage::Holding(Some(held)) => Some(held.key),
+            _ => None,
+        };
+        Permitted { limit: queue.id(), holder }
+    }
+
+    /// What whoever is in there is to be polled with, where it is to be seen whether it is.
+    #[inline]
+    pub(in crate::limit) fn watched(&self, waker: &Waker) -> Option<Waker> {
+        match &self.stage {
+            Stage::Holding(Some(Held { watch: Some(watch), .. })) => Some(Watch::see(watch, waker)),
+            _ => None,
+        }
+    }
+
+    /// Gives the permit back, or the place.
+    #[inline]
+    pub(in crate::limit) fn leave(&mut self, queue: &Arc<Queue>) {
+        match mem::replace(&mut self.stage, Stage::New) {
+            Stage::New => {}
+            Stage::Holding(None) if self.terms.as_ref().is_none_or(|terms| terms.is_plain()) => {
+                if queue.word.put_back(Terms::weight_of(self.terms.as_deref())) {
+                    Queue::change(queue, |_, _, _, _| ());
+                }
+            }
+            stage => self.leave_queue(queue, stage),
+        }
+    }
+
+    #[inline(never)]
+    fn leave_queue(&mut self, queue: &Arc<Queue>, stage: Stage) {
+        self.patience = None;
+        Queue::change(queue, |state, _, word, out| match &stage {
+            Stage::New => {}
+            Stage::Waiting(key) => out.left = state.leave(*key),
+            Stage::Holding(held) => {
+                let holder = held.as_ref().map(|held| held.key);
+                out.released = state.release(self.terms.as_deref(), holder, word);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Seat").field(&self.stage).finish()
+    }
+}

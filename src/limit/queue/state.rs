@@ -1,0 +1,745 @@
+//! Who is let in: what the lock of a limit guards.
+
+use alloc::vec::Vec;
+use core::{mem, task::Waker};
+
+use super::{
+    AlarmOf, Outbox, Verdict, WINDOW,
+    holders::{Held, Holder, Holders, Watch},
+    lanes::Lanes,
+    probe::Probe,
+    waiters::{Links, List, Place, Stage, Waiter, Waiters},
+    word::Word,
+};
+use crate::{
+    abort::{AbortReason, Name},
+    limit::{
+        Queued, Refusal, Running,
+        claim::Terms,
+        order::Order,
+        overflow::Overflow,
+        rate::{Meter, Rate},
+    },
+    sync::Arc,
+    time::{Instant, TimerHandle},
+};
+
+pub(in crate::limit) struct State {
+    pub(in crate::limit) rules: Rules,
+    pub(in crate::limit) paused: bool,
+    pub(in crate::limit) closed: bool,
+    /// Nobody is let in before.
+    pub(super) cool_until: Option<Instant>,
+    pub(super) waiters: Waiters,
+    pub(super) lanes: Lanes,
+    pub(super) holders: Holders,
+    /// How many of those who wait were refused, and don't know it yet.
+    refused: usize,
+    rates: Vec<Rated>,
+    /// Numbers the waiters in the order in which they came.
+    came: u64,
+    /// The time, when somebody last looked.
+    latest: Instant,
+    /// Somebody has a priority: places go by the clock.
+    ranked: bool,
+    /// The offers that have not lapsed, the oldest first.
+    fresh: List,
+    /// The permits that they are for.
+    reserved: usize,
+    /// Begins when an alarm is set.
+    window: u64,
+    window_alarm: bool,
+    probe: Probe,
+    /// When whoever is first can be let in, as far as that is known, and an alarm is set.
+    wait_alarm: Option<Instant>,
+    /// What the windows go by.
+    timer: Option<TimerHandle>,
+    /// How many wait for a level.
+    pub(super) watchers: usize,
+}
+
+/// What a limit was set up with.
+#[derive(Clone, Debug)]
+pub(in crate::limit) struct Rules {
+    pub(in crate::limit) permits: usize,
+    pub(in crate::limit) rates: Vec<Rate>,
+    pub(in crate::limit) order: Order,
+    /// In nanoseconds: how long one level of priority is ahead of the next lower.
+    pub(in crate::limit) ageing: u64,
+    pub(in crate::limit) max_waiting: Option<(usize, Overflow)>,
+    /// The clock, where it is noted who holds a permit and who waits.
+    pub(in crate::limit) tracked: Option<TimerHandle>,
+    pub(in crate::limit) paused: bool,
+    pub(in crate::limit) keyed: bool,
+}
+
+#[derive(Debug)]
+struct Rated {
+    meter: Meter,
+    /// What fresh offers are for.
+    reserved: u64,
+}
+
+/// Whether somebody can be let in.
+pub(super) enum Admission {
+    Now,
+    /// Not before then.
+    At(Instant),
+    /// Once something has changed.
+    Later,
+}
+
+/// One who has to wait.
+pub(super) struct Arrival<'a> {
+    pub(super) terms: Option<&'a Arc<Terms>>,
+    pub(super) name: Option<Name>,
+    pub(super) waker: Waker,
+    /// What the windows are to go by.
+    pub(super) timer: Option<TimerHandle>,
+    /// On the clock of the limit.
+    pub(super) deadline: Option<Instant>,
+    /// It holds a permit of the same limit already.
+    pub(super) is_inside: bool,
+}
+
+/// What became of one who came.
+pub(super) enum Entry {
+    /// With what was noted of it, if anything.
+    Holding(Option<Held>),
+    Waiting(usize),
+    Refused(Verdict),
+}
+
+impl State {
+    pub(super) fn new(rules: Rules) -> Self {
+        let rates = rules.rates.iter().cloned();
+        Self {
+            paused: rules.paused,
+            closed: false,
+            cool_until: None,
+            waiters: Waiters::default(),
+            lanes: Lanes::new(rules.keyed, rules.order),
+            holders: Holders::default(),
+            refused: 0,
+            rates: rates.map(|rate| Rated { meter: Meter::new(rate), reserved: 0 }).collect(),
+            came: 0,
+            latest: Instant::START,
+            ranked: false,
+            fresh: List::default(),
+            reserved: 0,
+            window: 0,
+            window_alarm: false,
+            probe: Probe::default(),
+            wait_alarm: None,
+            timer: None,
+            watchers: 0,
+            rules,
+        }
+    }
+
+    pub(in crate::limit) fn waiting(&self) -> usize {
+        self.waiters.len() - self.refused
+    }
+
+    /// Whether each who comes or goes has to look in here.
+    pub(super) fn is_special(&self) -> bool {
+        self.waiters.len() > 0
+            || self.paused
+            || self.closed
+            || self.rules.tracked.is_some()
+            || self.rules.keyed
+            || !self.rates.is_empty()
+            || self.cool_until.is_some()
+            || self.watchers > 0
+    }
+
+    /// Whether it has to know the time.
+    pub(super) fn goes_by_the_clock(&self) -> bool {
+        self.ranked
+            || self.rules.tracked.is_some()
+            || !self.rates.is_empty()
+            || self.cool_until.is_some()
+    }
+
+    pub(super) fn note_time(&mut self, now: Option<Instant>) {
+        self.latest = self.latest.max(now.unwrap_or(Instant::START));
+    }
+
+    /// One who comes: it has what it asks for at once, or is refused, or has to wait.
+    pub(super) fn enter(
+        &mut self,
+        terms: Option<&Arc<Terms>>,
+        name: Option<Name>,
+        now: Option<Instant>,
+        word: &Word,
+    ) -> Result<Entry, Admission> {
+        let terms = terms.map(|terms| &**terms);
+        let lane = Terms::lane_of(terms);
+        if let Err(refusal) = self.may_ever_enter(terms, lane) {
+            return Ok(Entry::Refused(refusal.into()));
+        }
+        match self.admission(terms, lane, now, true, word) {
+            Admission::Now if self.lanes.has_queue(lane) => Err(Admission::Later),
+            Admission::Now => Ok(Entry::Holding(self.take(terms, name, lane, now, word))),
+            admission => Err(admission),
+        }
+    }
+
+    /// It has to wait.
+    pub(super) fn line_up(
+        &mut self,
+        arrival: Arrival<'_>,
+        admission: Admission,
+        now: Option<Instant>,
+        out: &mut Outbox,
+    ) -> Entry {
+        let Arrival { terms, name, waker, timer, deadline, is_inside } = arrival;
+        // Dropped once the lock is free, unless it is put into the line.
+        let mut waker = Some(waker);
+        let (priority, lane) = {
+            let terms = terms.map(|terms| &**terms);
+            (Terms::priority_of(terms), Terms::lane_of(terms))
+        };
+        let refused = if is_inside {
+            Err(Refusal::Reentry.into())
+        } else if let (Admission::At(at), Some(deadline)) = (admission, deadline) {
+            if at >= deadline { Err(Verdict::TooLate { deadline }) } else { Ok(()) }
+        } else {
+            Ok(())
+        };
+        let refused = refused.and_then(|()| self.make_room(priority, out).map_err(Verdict::from));
+        if let Err(verdict) = refused {
+            out.old_waker = waker.take();
+            return Entry::Refused(verdict);
+        }
+        out.old_timer = self.go_by(timer);
+        self.came += 1;
+        let place = self.place(priority, self.came, now);
+        let waiter = Waiter {
+            waker,
+            place,
+            came: self.came,
+            lane,
+            priority,
+            name,
+            terms: terms.cloned(),
+            stage: Stage::InLine,
+            since: now,
+            links: Links::default(),
+        };
+        let key = self.waiters.insert(waiter);
+        self.lanes.insert(key, &mut self.waiters);
+        Entry::Waiting(key)
+    }
+
+    /// Whether one who waits is in its line, to be woken by `waker`.
+    pub(super) fn is_woken_by(&self, key: usize, waker: &Waker) -> bool {
+        self.waiters.get(key).is_some_and(|waiter| {
+            waiter.is_in_line() && waiter.waker.as_ref().is_some_and(|own| own.will_wake(waker))
+        })
+    }
+
+    /// Whether it could be let in if it were alone.
+    fn may_ever_enter(&self, terms: Option<&Terms>, lane: usize) -> Result<(), Refusal> {
+        let weight = Terms::weight_of(terms);
+        let capacity = self.rules.permits.min(self.lanes.cap(lane));
+        if self.closed {
+            return Err(Refusal::Closed);
+        }
+        if weight > capacity {
+            return Err(Refusal::TooHeavy { weight, capacity });
+        }
+        for Rated { meter, .. } in &self.rates {
+            let (cost, most) = (Terms::cost_of(terms, meter.unit()), meter.most());
+            if cost > most {
+                return Err(Refusal::TooCostly { unit: meter.unit().cloned(), cost, most });
+            }
+        }
+        let units = || self.rates.iter().map(|rated| rated.meter.unit());
+        match Terms::unit_without(terms, units) {
+            Some(unit) => Err(Refusal::NoSuchUnit { unit: unit.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Sees to it that one more may wait.
+    fn make_room(&mut self, priority: i32, out: &mut Outbox) -> Result<(), Refusal> {
+        let Some((most, overflow)) = self.rules.max_waiting else { return Ok(()) };
+        if self.waiting() < most {
+            return Ok(());
+        }
+        let full = Refusal::QueueFull { most };
+        let leaves = match overflow {
+            Overflow::Reject => None,
+            Overflow::DropOldest => self.oldest(),
+            Overflow::DropLowest => self.lowest().filter(|&(_, lowest)| lowest < priority),
+        };
+        let Some((key, _)) = leaves else { return Err(full) };
+        self.refuse(key, Refusal::Displaced { most }.into(), out);
+        Ok(())
+    }
+
+    /// Who came first of those in the lines, and its priority.
+    fn oldest(&self) -> Option<(usize, i32)> {
+        let end = match self.rules.order {
+            _ if self.ranked => None,
+            Order::Lifo => self.lanes.last(),
+            _ => self.lanes.only_first(),
+        };
+        if let Some(key) = end {
+            return Some((key, self.waiters.get(key)?.priority));
+        }
+        let in_line = self.waiters.iter().filter(|(_, waiter)| waiter.is_in_line());
+        let oldest = in_line.min_by_key(|(_, waiter)| waiter.came)?;
+        Some((oldest.0, oldest.1.priority))
+    }
+
+    /// Who has the lowest priority of those in the lines, and of several the last one.
+    fn lowest(&self) -> Option<(usize, i32)> {
+        let in_line = self.waiters.iter().filter(|(_, waiter)| waiter.is_in_line());
+        let lowest = in_line.min_by_key(|(_, waiter)| (waiter.priority, u64::MAX - waiter.came))?;
+        Some((lowest.0, lowest.1.priority))
+    }
+
+    /// Where one with that priority stands that came then.
+    fn place(&mut self, priority: i32, came: u64, now: Option<Instant>) -> Place {
+        let priority = i128::from(priority);
+        if self.rules.order == Order::Lifo {
+            return (-priority, u64::MAX - came);
+        }
+        if priority != 0 && !self.ranked {
+            self.begin_to_rank();
+        }
+        self.note_time(now);
+        let arrival = if self.ranked { self.latest } else { Instant::START };
+        (i128::from(arrival.as_nanos()) - priority * i128::from(self.rules.ageing), came)
+    }
+
+    /// Those who came before anybody had a priority are taken to have come now, in their order.
+    fn begin_to_rank(&mut self) {
+        self.ranked = true;
+        let now = i128::from(self.latest.as_nanos());
+        self.waiters.values_mut().for_each(|waiter| waiter.place.0 = now);
+    }
+
+    /// Gives those who wait under that name another priority, and a place as if they had had that from the beginning.
+    pub(in crate::limit) fn set_priority(
+        &mut self,
+        name: &str,
+        priority: i32,
+        now: Option<Instant>,
+    ) -> usize {
+        self.note_time(now);
+        if self.rules.order != Order::Lifo && !self.ranked {
+            self.begin_to_rank();
+        }
+        let step = match self.rules.order {
+            Order::Lifo => 1,
+            _ => i128::from(self.rules.ageing),
+        };
+        let is_it = |waiter: &Waiter| waiter.name().is_some_and(|known| *known == *name);
+        let named = self.waiters.iter().filter(|(_, waiter)| is_it(waiter));
+        let named: Vec<_> = named.map(|(key, _)| key).collect();
+        for &key in &named {
+            let in_line = self.waiters.get(key).is_some_and(Waiter::is_in_line);
+            if in_line {
+                self.lanes.remove(key, &mut self.waiters);
+            }
+            if let Some(waiter) = self.waiters.get_mut(key) {
+                let more = i128::from(priority) - i128::from(waiter.priority);
+                waiter.place.0 -= more * step;
+                waiter.priority = priority;
+            }
+            if in_line {
+                self.lanes.insert(key, &mut self.waiters);
+            }
+        }
+        named.len()
+    }
+
+    /// Whether one with such terms can be let in; beside all that is on offer where `reserved` counts.
+    fn admission(
+        &mut self,
+        terms: Option<&Terms>,
+        lane: usize,
+        now: Option<Instant>,
+        reserved: bool,
+        word: &Word,
+    ) -> Admission {
+        if self.paused {
+            return Admission::Later;
+        }
+        if let Some(until) = self.cool_until {
+            if now.is_none_or(|now| now < until) {
+                return Admission::At(until);
+            }
+            self.cool_until = None;
+        }
+        let weight = Terms::weight_of(terms);
+        let wanted = weight.saturating_add(if reserved { self.reserved } else { 0 });
+        if word.free() < wanted || !self.lanes.has_room(lane, weight, reserved) {
+            return Admission::Later;
+        }
+        let Some(latest) = self.ready_at(terms, now, reserved) else { return Admission::Now };
+        match now {
+            Some(now) if latest <= now => Admission::Now,
+            _ if latest == Instant::NEVER => Admission::Later,
+            _ => Admission::At(latest),
+        }
+    }
+
+    /// When all rates let it in, where there are any.
+    fn ready_at(
+        &mut self,
+        terms: Option<&Terms>,
+        now: Option<Instant>,
+        reserved: bool,
+    ) -> Option<Instant> {
+        let now = now.unwrap_or(self.latest);
+        let has_offers = reserved && self.fresh.len() > 0;
+        let ready = self.rates.iter_mut().map(|rated| {
+            if has_offers && rated.meter.is_of_starts() {
+                return Instant::NEVER;
+            }
+            let more = if reserved { rated.reserved } else { 0 };
+            let cost = Terms::cost_of(terms, rated.meter.unit());
+            rated.meter.ready_at(cost.saturating_add(more), now)
+        });
+        ready.max()
+    }
+
+    /// When the rates and a cool-down let in one who costs no more than it must, as far as that is known.
+    pub(in crate::limit) fn open_at(&mut self, now: Instant) -> Option<Instant> {
+        let rates = self.ready_at(None, Some(now), false);
+        rates.max(self.cool_until)
+    }
+
+    /// What may pass now of what a rate counts; of several that count it, what all let pass.
+    pub(in crate::limit) fn left(&mut self, unit: &str, now: Instant) -> Option<u64> {
+        let rates = self
+            .rates
+            .iter_mut()
+            .filter(|rated| rated.meter.unit().map_or(Terms::CALLS, |known| &**known) == unit);
+        rates.map(|rated| rated.meter.left(now)).min()
+    }
+
+    /// Lets somebody in who can be.
+    fn take(
+        &mut self,
+        terms: Option<&Terms>,
+        name: Option<Name>,
+        lane: usize,
+        now: Option<Instant>,
+        word: &Word,
+    ) -> Option<Held> {
+        let weight = Terms::weight_of(terms);
+        word.take(weight);
+        self.lanes.hold(lane, weight, &self.waiters);
+        if self.rates.is_empty() && self.rules.tracked.is_none() {
+            return None;
+        }
+        let now = now.unwrap_or(self.latest);
+        let charges = self.rates.iter_mut().map(|rated| {
+            let cost = Terms::cost_of(terms, rated.meter.unit());
+            rated.meter.charge(cost, now)
+        });
+        let charges = charges.collect();
+        let name = name.or_else(|| terms.and_then(|terms| terms.name.clone()));
+        let watch = self.rules.tracked.as_ref().map(|timer| Arc::new(Watch::new(timer.clone())));
+        let holder = Holder::new(terms, name, charges, now, watch.clone());
+        Some(Held { key: self.holders.insert(holder), watch })
+    }
+
+    /// Gives a permit back.
+    pub(super) fn release(
+        &mut self,
+        terms: Option<&Terms>,
+        holder: Option<usize>,
+        word: &Word,
+    ) -> Option<Holder> {
+        let weight = Terms::weight_of(terms);
+        word.put_back(weight);
+        self.lanes.release(Terms::lane_of(terms), weight, &self.waiters);
+        holder.and_then(|key| self.holders.remove(key))
+    }
+
+    /// One who waits is polled. `None` where it has to wait on.
+    pub(super) fn claim(
+        &mut self,
+        key: usize,
+        now: Option<Instant>,
+        word: &Word,
+        out: &mut Outbox,
+    ) -> Option<Entry> {
+        let waiter = self.waiters.get_mut(key)?;
+        match waiter.stage {
+            Stage::InLine => return None,
+            Stage::Offered(_) => self.end_offer(key),
+            Stage::Lapsed => {}
+            Stage::Refused(_) => {
+                self.refused -= 1;
+                let mut waiter = self.waiters.remove(key)?;
+                let stage = mem::replace(&mut waiter.stage, Stage::Lapsed);
+                out.left = Some(waiter);
+                return match stage {
+                    Stage::Refused(verdict) => Some(Entry::Refused(verdict)),
+                    _ => None,
+                };
+            }
+        }
+        let Admission::Now = self.admission_of(key, now, false, word) else { return None };
+        let mut waiter = self.waiters.remove(key)?;
+        let name = waiter.name.take();
+        let held = self.take(waiter.terms.as_deref(), name, waiter.lane, now, word);
+        out.left = Some(waiter);
+        Some(Entry::Holding(held))
+    }
+
+    /// One who waits has to wait on, and is to be woken by `waker` from now on.
+    pub(super) fn wait_on(
+        &mut self,
+        key: usize,
+        waker: Waker,
+        timer: Option<TimerHandle>,
+        out: &mut Outbox,
+    ) {
+        let Some(waiter) = self.waiters.get_mut(key) else { return };
+        out.old_waker = waiter.waker.replace(waker);
+        if matches!(waiter.stage, Stage::Lapsed) {
+            waiter.stage = Stage::InLine;
+            self.lanes.insert(key, &mut self.waiters);
+            out.old_timer = self.go_by(timer);
+        }
+    }
+
+    /// One who waits is gone.
+    pub(super) fn leave(&mut self, key: usize) -> Option<Waiter> {
+        match self.waiters.get(key)?.stage {
+            Stage::InLine => self.lanes.remove(key, &mut self.waiters),
+            Stage::Offered(_) => self.end_offer(key),
+            Stage::Lapsed => {}
+            Stage::Refused(_) => self.refused -= 1,
+        }
+        self.waiters.remove(key)
+    }
+
+    /// Tells one who waits that it waits in vain.
+    pub(super) fn refuse(&mut self, key: usize, verdict: Verdict, out: &mut Outbox) {
+        let Some(waiter) = self.waiters.get(key) else { return };
+        match waiter.stage {
+            Stage::InLine => self.lanes.remove(key, &mut self.waiters),
+            Stage::Offered(_) => self.end_offer(key),
+            Stage::Lapsed => {}
+            Stage::Refused(_) => return,
+        }
+        self.refused += 1;
+        if let Some(waiter) = self.waiters.get_mut(key) {
+            waiter.stage = Stage::Refused(verdict);
+            out.wake(waiter.waker.take());
+        }
+    }
+
+    /// Another number of permits: those that are held stay so. Whoever waits for more than there are now is refused.
+    pub(in crate::limit) fn set_capacity(&mut self, permits: usize, word: &Word, out: &mut Outbox) {
+        word.resize(self.rules.permits, permits);
+        self.rules.permits = permits;
+        let too_heavy = self.waiters.iter().filter(|(_, waiter)| waiter.weight() > permits);
+        let too_heavy: Vec<_> = too_heavy.map(|(key, waiter)| (key, waiter.weight())).collect();
+        for (key, weight) in too_heavy {
+            self.refuse(key, Refusal::TooHeavy { weight, capacity: permits }.into(), out);
+        }
+    }
+
+    /// Refuses all who wait, and tells how many they were.
+    pub(in crate::limit) fn clear(&mut self, reason: &AbortReason, out: &mut Outbox) -> usize {
+        let before = self.waiting();
+        let all: Vec<_> = self.waiters.iter().map(|(key, _)| key).collect();
+        for key in all {
+            self.refuse(key, Verdict::Cleared(reason.clone()), out);
+        }
+        before
+    }
+
+    pub(in crate::limit) fn queued(&self) -> Vec<Queued> {
+        let mut waiters: Vec<_> = self.waiters.iter().map(|(_, waiter)| waiter).collect();
+        waiters.retain(|waiter| !matches!(waiter.stage, Stage::Refused(_)));
+        waiters.sort_by_key(|waiter| waiter.came);
+        let queued = waiters.into_iter().map(|waiter| Queued {
+            name: waiter.name().cloned(),
+            weight: waiter.weight(),
+            priority: waiter.priority,
+            since: waiter.since,
+        });
+        queued.collect()
+    }
+
+    pub(in crate::limit) fn running(&self) -> Vec<Running> {
+        let mut running: Vec<_> = self.holders.iter().map(|(_, holder)| holder.view()).collect();
+        running.sort_by_key(|one| one.since);
+        running
+    }
+
+    /// What a holder was charged is corrected.
+    pub(super) fn settle(&mut self, holder: usize, unit: &str, actual: u64, now: Instant) -> bool {
+        let Some(holder) = self.holders.get_mut(holder) else { return false };
+        let mut found = false;
+        for (rated, charge) in self.rates.iter_mut().zip(&mut holder.charges) {
+            if rated.meter.unit().map_or(Terms::CALLS, |unit| &**unit) == unit {
+                *charge = rated.meter.settle(charge, actual, now);
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// Offers what is free, to whoever is first, and sets the alarms that this takes.
+    pub(super) fn serve(&mut self, now: Option<Instant>, word: &Word, out: &mut Outbox) {
+        let mut blocked = None;
+        while let Some(key) = self.lanes.first() {
+            // Where no timer could pass over somebody who isn't polled, all are asked.
+            let reserved = self.timer.is_some();
+            match self.admission_of(key, now, reserved, word) {
+                Admission::Now => self.offer(key, out),
+                Admission::At(at) => {
+                    self.set_wait(at, out);
+                    blocked = Some(key);
+                    break;
+                }
+                Admission::Later => {
+                    blocked = Some(key);
+                    break;
+                }
+            }
+        }
+        let others_wait = word.free() > 0 && self.lanes.len() > 0 && !self.paused;
+        if !others_wait || self.timer.is_none() {
+            return;
+        }
+        if self.fresh.len() > 0 {
+            if !self.window_alarm {
+                self.window_alarm = true;
+                self.window += 1;
+                out.window = self.timer.clone();
+            }
+        } else if let Some(waiter) = blocked.and_then(|key| self.waiters.get(key)) {
+            // It may need more than others do who stand behind it.
+            if waiter.terms.is_some() && self.lanes.len() > 1 {
+                if let Some(windows) = self.probe.begin(waiter.came) {
+                    out.probe = self.timer.clone().map(|timer| (timer, WINDOW * windows));
+                }
+            }
+        }
+    }
+
+    fn admission_of(
+        &mut self,
+        key: usize,
+        now: Option<Instant>,
+        reserved: bool,
+        word: &Word,
+    ) -> Admission {
+        let Some(waiter) = self.waiters.get(key) else { return Admission::Later };
+        // It is in the waiter's hands, too: dropping this one ends nothing.
+        let (terms, lane) = (waiter.terms.clone(), waiter.lane);
+        self.admission(terms.as_deref(), lane, now, reserved, word)
+    }
+
+    fn set_wait(&mut self, at: Instant, out: &mut Outbox) {
+        if at != Instant::NEVER && self.wait_alarm.is_none_or(|set| at < set) {
+            self.wait_alarm = Some(at);
+            out.wait = Some(at);
+        }
+    }
+
+    fn offer(&mut self, key: usize, out: &mut Outbox) {
+        self.lanes.remove(key, &mut self.waiters);
+        self.fresh.push_last(key, &mut self.waiters);
+        let Some(waiter) = self.waiters.get_mut(key) else { return };
+        waiter.stage = Stage::Offered(self.window);
+        out.wake(waiter.waker.take());
+        let (lane, weight) = (waiter.lane, waiter.weight());
+        self.reserved = self.reserved.saturating_add(weight);
+        for rated in &mut self.rates {
+            let cost = Terms::cost_of(waiter.terms.as_deref(), rated.meter.unit());
+            rated.reserved = rated.reserved.saturating_add(cost);
+        }
+        self.lanes.reserve(lane, weight, &self.waiters);
+    }
+
+    /// It is nobody's any more.
+    fn end_offer(&mut self, key: usize) {
+        self.fresh.remove(key, &mut self.waiters);
+        let Some(waiter) = self.waiters.get_mut(key) else { return };
+        waiter.stage = Stage::Lapsed;
+        let (lane, weight) = (waiter.lane, waiter.weight());
+        self.reserved = self.reserved.saturating_sub(weight);
+        for rated in &mut self.rates {
+            let cost = Terms::cost_of(waiter.terms.as_deref(), rated.meter.unit());
+            rated.reserved = rated.reserved.saturating_sub(cost);
+        }
+        self.lanes.unreserve(lane, weight, &self.waiters);
+    }
+
+    /// Lets the offers lapse that stood when the alarm was set, and makes twice as many: a long row
+    /// of waiters that nobody polls is passed in few windows.
+    pub(super) fn end_window(&mut self, now: Option<Instant>, word: &Word, out: &mut Outbox) {
+        self.window_alarm = false;
+        if word.free() == 0 {
+            return;
+        }
+        let mut lapsed = 0_usize;
+        while let Some(key) = self.fresh.first() {
+            match self.waiters.get(key).map(|waiter| &waiter.stage) {
+                Some(Stage::Offered(window)) if *window < self.window => self.end_offer(key),
+                _ => break,
+            }
+            lapsed += 1;
+        }
+        for _ in 0..lapsed.saturating_mul(2) {
+            let Some(key) = self.lanes.first() else { break };
+            match self.admission_of(key, now, false, word) {
+                Admission::Now => self.offer(key, out),
+                _ => break,
+            }
+        }
+    }
+
+    /// Wakes whoever holds up the others, to see whether anybody polls it.
+    pub(super) fn end_probe(&mut self, out: &mut Outbox) {
+        let Some(key) = self.lanes.first() else { return self.probe.end(None) };
+        let came = self.waiters.get(key).map(|waiter| waiter.came);
+        let is_due = self.probe.is_for(came);
+        self.probe.end(came);
+        if is_due && self.fresh.len() == 0 {
+            self.offer(key, out);
+        }
+    }
+
+    /// What held up whoever is first may do so no longer.
+    pub(super) fn end_wait(&mut self) {
+        self.wait_alarm = None;
+    }
+
+    /// An alarm could not be set.
+    pub(super) fn forget_alarm(&mut self, of: AlarmOf) {
+        match of {
+            AlarmOf::Window => self.window_alarm = false,
+            AlarmOf::Probe => self.probe.end(None),
+            AlarmOf::Wait => self.wait_alarm = None,
+        }
+    }
+
+    /// Goes by the timer of whoever came last. What was set on another one may never ring.
+    fn go_by(&mut self, timer: Option<TimerHandle>) -> Option<TimerHandle> {
+        let same = match (&self.timer, &timer) {
+            (Some(old), Some(new)) => old.is_same(new),
+            _ => false,
+        };
+        if same {
+            return timer;
+        }
+        self.window_alarm = false;
+        self.probe.end(None);
+        mem::replace(&mut self.timer, timer)
+    }
+}
