@@ -7,6 +7,7 @@ mod runs;
 
 use std::{
     cell::RefCell,
+    collections::VecDeque,
     future::{Future, pending},
     hint::black_box,
     process::ExitCode,
@@ -15,10 +16,10 @@ use std::{
 };
 
 use runs::{
-    EachChain, Fan, Scopes, Sibling, Tenure, Yielding, answer, at_rest, counting_waker, driven,
-    for_each_chain, late_answer, live, owning, pending_once, ready_at_once, waiting,
+    EachChain, Fan, Limits, Scopes, Sibling, Tenure, Yielding, answer, at_rest, counting_waker,
+    driven, for_each_chain, late_answer, live, owning, pending_once, ready_at_once, waiting,
 };
-use tenure::{AbortHandle, OwnedFuture};
+use tenure::{AbortHandle, OwnedFuture, time::TestClock};
 
 const RUNS: usize = 1_000;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     aborts(&mut paths);
     timeouts(&mut paths);
     nurseries(&mut paths);
+    limits(&mut paths);
     for_each_chain(&mut paths);
     match std::env::args().skip(1).find(|argument| argument != "--bench") {
         None => paths.print(),
@@ -123,6 +125,52 @@ fn nursery_of<F: Future>(n: usize, nursery: impl Fn(usize) -> F) -> usize {
     drop(driven(nursery(n)));
     counted(|| drop(driven(nursery(n))));
     n
+}
+
+/// For each time that a permit is claimed and given back. On a clock that stands still, so that it is the same each
+/// time; with the process's own timer an alarm a millisecond comes along.
+fn limits(paths: &mut Paths) {
+    paths.add("limit, borrowed", || {
+        let mut limit = Tenure::new(8);
+        let claim = async |limit: &mut _| {
+            for _ in 0..RUNS {
+                black_box(Tenure::borrowed(limit, answer()).await);
+            }
+        };
+        driven(claim(&mut limit));
+        counted(|| driven(claim(&mut limit)));
+        RUNS
+    });
+    paths.add("limit, borrowed, 100 contend", || {
+        const TASKS: usize = 100;
+        let limit = Tenure::new(1);
+        let clock = TestClock::new();
+        let task = || {
+            let mut limit = limit.clone();
+            let claiming = async move {
+                loop {
+                    Tenure::borrowed(&mut limit, late_answer()).await;
+                }
+            };
+            waiting(claiming.with_timer(&clock), Waker::noop())
+        };
+        // The first has the permit, the others wait in their order.
+        let mut tasks: VecDeque<_> = (0..TASKS).map(|_| task()).collect();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut run = |n| {
+            for _ in 0..n {
+                let mut first = tasks.pop_front().expect("they are many");
+                // It gives the permit back, and asks for it again. The next one claims it.
+                assert!(first.as_mut().poll(&mut cx).is_pending());
+                tasks.push_back(first);
+                assert!(tasks[0].as_mut().poll(&mut cx).is_pending());
+            }
+        };
+        run(TASKS);
+        assert_eq!((limit.active(), limit.waiting()), (1, TASKS - 1));
+        counted(|| run(RUNS));
+        RUNS
+    });
 }
 
 /// What callgrind counts: it knows it by this name.

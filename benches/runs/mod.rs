@@ -8,8 +8,11 @@ mod children;
 mod fan;
 mod in_flight;
 mod late;
+mod limits;
+mod rates;
 mod scopes;
 mod stop;
+mod tasks;
 mod timeouts;
 
 pub(crate) use chains::{EachChain, for_each_chain};
@@ -17,11 +20,14 @@ pub(crate) use children::{Answer, Child, Failed, Sibling, Yielding, at_rest, dri
 pub(crate) use fan::Fan;
 pub(crate) use in_flight::InFlight;
 pub(crate) use late::Late;
+pub(crate) use limits::{AsyncLock, Borrowed, Form, Limits, Owned, Tower};
+pub(crate) use rates::{Governor, Rates};
 pub(crate) use scopes::{
     Bare, Bounded, Buffered, Join, JoinSet, Moro, Scopes, Tracker, Unordered, UnorderedBoxed, run,
     run_until_all_wait,
 };
 pub(crate) use stop::{Stop, run_until_stopped, until_stopped};
+pub(crate) use tasks::{OneThread, SmolThreads, Tasks, TwoThreads};
 pub(crate) use timeouts::{
     AsyncIo, AsyncStd, FuturesTime, FuturesTimer, SmolTimeout, Tenure, Timeouts, Tokio, live,
     settle, spread,
