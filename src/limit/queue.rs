@@ -150,7 +150,7 @@ impl Queue {
         self.settings.timer.as_ref().or(TimerHandle::system())
     }
 
-    fn now_if_asked(&self) -> Option<Instant> {
+    pub(super) fn now_if_asked(&self) -> Option<Instant> {
         match self.is_clocked.load(Ordering::Relaxed) {
             true => self.clock().map(TimerHandle::now),
             false => None,
@@ -170,7 +170,7 @@ impl Queue {
         Self::change_at(this, this.now_if_asked(), f)
     }
 
-    fn change_at<R>(
+    pub(super) fn change_at<R>(
         this: &Arc<Self>,
         now: Option<Instant>,
         f: impl FnOnce(&mut State, Option<Instant>, &Word, &mut Outbox) -> R,
@@ -183,8 +183,8 @@ impl Queue {
             let result = f(state, now, word, &mut out);
             state.serve(now, word, &mut out);
             word.set_special(state.is_special());
-            if is_clocked.load(Ordering::Relaxed) != state.goes_by_the_clock() {
-                is_clocked.store(state.goes_by_the_clock(), Ordering::Relaxed);
+            if let Some(news) = state.news_of_clock() {
+                is_clocked.store(news, Ordering::Relaxed);
             }
             out.notify = state.watchers > 0;
             result
@@ -194,12 +194,10 @@ impl Queue {
     }
 
     /// Holds everybody back for that long, on the clock. `false` where there is none.
-    pub(super) fn cool_down(this: &Arc<Self>, until: Duration) -> bool {
+    pub(super) fn cool_down(this: &Arc<Self>, length: Duration) -> bool {
         let Some(clock) = this.clock() else { return false };
         let now = clock.now();
-        Self::change_at(this, Some(now), |state, _, _, _| {
-            state.cool_until = state.cool_until.max(Some(now + until));
-        });
+        Self::change_at(this, Some(now), |state, _, _, _| state.cool_down(now + length));
         true
     }
 
