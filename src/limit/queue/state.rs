@@ -9,7 +9,7 @@ use super::{
     lanes::Lanes,
     probe::Probe,
     waiters::{Links, List, Place, Stage, Waiter, Waiters},
-    word::Word,
+    word::{MOST_PERMITS, Word},
 };
 use crate::{
     abort::{AbortReason, Name},
@@ -200,7 +200,7 @@ impl State {
             let terms = terms.map(|terms| &**terms);
             (Terms::priority_of(terms), Terms::lane_of(terms))
         };
-        let refused = if is_inside {
+        let refused = if is_inside && self.has_bounds(lane) {
             Err(Refusal::Reentry.into())
         } else if let (Admission::At(at), Some(deadline)) = (admission, deadline) {
             if at >= deadline { Err(Verdict::TooLate { deadline }) } else { Ok(()) }
@@ -260,6 +260,11 @@ impl State {
             Some(unit) => Err(Refusal::NoSuchUnit { unit: unit.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// Whether one might wait for a permit. Where there is any number of them, it is for something else that it waits.
+    fn has_bounds(&self, lane: usize) -> bool {
+        self.rules.permits.min(self.lanes.cap(lane)) < MOST_PERMITS
     }
 
     /// Sees to it that one more may wait.
