@@ -492,7 +492,14 @@ impl State {
                 };
             }
         }
-        let Admission::Now = self.admission_of(key, now, false, word) else { return None };
+        let Admission::Now = self.admission_of(key, now, false, word) else {
+            // In its old place, before anybody else is served.
+            if let Some(waiter) = self.waiters.get_mut(key) {
+                waiter.stage = Stage::InLine;
+            }
+            self.lanes.insert(key, &mut self.waiters);
+            return None;
+        };
         let mut waiter = self.waiters.remove(key)?;
         let name = waiter.name.take();
         let held = self.take(waiter.terms.as_deref(), name, waiter.lane, now, word);
@@ -510,11 +517,7 @@ impl State {
     ) {
         let Some(waiter) = self.waiters.get_mut(key) else { return };
         out.old_waker = waiter.waker.replace(waker);
-        if matches!(waiter.stage, Stage::Lapsed) {
-            waiter.stage = Stage::InLine;
-            self.lanes.insert(key, &mut self.waiters);
-            out.old_timer = self.go_by(timer);
-        }
+        out.old_timer = self.go_by(timer);
     }
 
     /// One who waits is gone.
