@@ -42,6 +42,8 @@ pub(in crate::limit) struct State {
     latest: Instant,
     /// Somebody has a priority: places go by the clock.
     ranked: bool,
+    /// Somebody has a priority: no end of a line is the oldest for sure.
+    mixed: bool,
     /// The offers that have not lapsed, the oldest first.
     fresh: List,
     /// The permits that they are for.
@@ -125,6 +127,7 @@ impl State {
             came: 0,
             latest: Instant::START,
             ranked: false,
+            mixed: false,
             fresh: List::default(),
             reserved: 0,
             window: 0,
@@ -287,7 +290,7 @@ impl State {
     /// Who came first of those in the lines, and its priority.
     fn oldest(&self) -> Option<(usize, i32)> {
         let end = match self.rules.order {
-            _ if self.ranked => None,
+            _ if self.mixed => None,
             Order::Lifo => self.lanes.last(),
             _ => self.lanes.only_first(),
         };
@@ -309,6 +312,7 @@ impl State {
     /// Where one with that priority stands that came then.
     fn place(&mut self, priority: i32, came: u64, now: Option<Instant>) -> Place {
         let priority = i128::from(priority);
+        self.mixed |= priority != 0;
         if self.rules.order == Order::Lifo {
             return (-priority, u64::MAX - came);
         }
@@ -335,6 +339,7 @@ impl State {
         now: Option<Instant>,
     ) -> usize {
         self.note_time(now);
+        self.mixed = true;
         if self.rules.order != Order::Lifo && !self.ranked {
             self.begin_to_rank();
         }
