@@ -95,6 +95,59 @@ fn the_first_priority_of_all_does_not_disturb_those_who_came_before() {
     assert_eq!(works.order(), [0, 4, 1, 2, 3, 5]);
 }
 
+/// The first one found the limit without a clock: whoever had come before was then taken to have waited since the clock
+/// began, and the second one had to stand behind.
+#[test]
+fn the_first_priorities_of_all_are_ahead_of_whoever_has_just_come() {
+    let works = Works::default();
+    let limit = works.limit(1);
+    works.advance(60_000);
+    let inside = works.comes(0, &limit);
+    let row = [(1, 0), (2, 1), (3, 1), (4, 2), (5, 0)]
+        .map(|(n, priority)| works.comes(n, limit.claim().priority(priority)));
+    drain(inside, row.into());
+    assert_eq!(works.order(), [0, 4, 2, 3, 1, 5]);
+}
+
+/// Places were changed in the line and not in the tree that it is kept in, where nobody was found again.
+#[test]
+fn a_line_that_some_have_come_back_to_can_begin_to_know_priorities() {
+    for by_change in [false, true] {
+        let works = Works::default();
+        let limit = works.builder().concurrency(1).tracked().build();
+        works.advance(1_000);
+        let inside = works.comes(0, &limit);
+        let mut row: Vec<_> =
+            (1..6).map(|n| works.comes(n, limit.claim().named(n.to_string()))).collect();
+        drop(inside);
+        works.advance(1); // the first lets it lapse, and the next two are offered the permit
+        let mut second = row.remove(1);
+        assert!(second.poll().is_pending());
+        row.iter_mut().take(2).for_each(|one| assert!(one.poll().is_pending()));
+        assert_eq!(counts(&limit), (1, 4));
+        works.advance(1_000);
+        if by_change {
+            limit.set_priority("5", 1);
+        } else {
+            row.push(works.comes(9, limit.claim().priority(1)));
+        }
+        drop(row.remove(0));
+        drop(second);
+        let (mut order, mut numbers) = (Vec::new(), vec![3, 4, 5, 9]);
+        numbers.truncate(row.len());
+        // All are polled, one of whom is let in, and goes.
+        while !row.is_empty() {
+            row.iter_mut().for_each(|one| drop(one.poll()));
+            let inside = limit.running()[0].name.clone();
+            let inside = inside.map_or(9, |name| name.parse::<usize>().unwrap());
+            order.push(inside);
+            row.remove(numbers.iter().position(|n| *n == inside).unwrap());
+            numbers.retain(|n| *n != inside);
+        }
+        assert_eq!(order, if by_change { vec![5, 3, 4] } else { vec![9, 3, 4, 5] });
+    }
+}
+
 #[test]
 fn a_priority_can_be_changed_in_either_order_of_waiting() {
     for (order, expected) in [(Order::Fifo, [0, 2, 3, 1]), (Order::Lifo, [0, 2, 1, 3])] {

@@ -1,6 +1,6 @@
 //! The lines of a limit: one, or one for each key, with a cap of its own.
 
-use alloc::collections::BTreeMap;
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{
     line::Line,
@@ -122,6 +122,15 @@ impl Lanes {
         lane.line.remove(key, waiters);
         self.len -= 1;
         self.order(id, waiters);
+    }
+
+    /// All places have changed, but not which is before which.
+    pub(super) fn place_anew(&mut self, waiters: &Waiters) {
+        self.lanes.values_mut().for_each(|lane| lane.line.place_anew(waiters));
+        if self.ready.is_some() {
+            let all: Vec<_> = self.lanes.iter().map(|(id, _)| id).collect();
+            all.into_iter().for_each(|id| self.order_keyed(id, waiters));
+        }
     }
 
     /// So many are on offer. The lane has had its turn.

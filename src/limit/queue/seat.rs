@@ -137,8 +137,10 @@ impl Seat {
         let deadline = deadline.and_then(|_| lent.deadline());
         let is_inside = lent.permits().any(|permitted| permitted.limit == queue.id());
         let Self { terms, stage, .. } = self;
+        let has_priority = Terms::priority_of(terms.as_deref()) != 0;
+        let now = if has_priority { clock.map(TimerHandle::now) } else { queue.now_if_asked() };
         // The stage is set under the lock: whatever panics later, it is known what this one has.
-        Queue::change(queue, |state, now, word, out| {
+        Queue::change_at(queue, now, |state, now, word, out| {
             let name = name.cloned();
             let admission = match state.enter(terms.as_ref(), name.clone(), now, word) {
                 Err(admission) => admission,

@@ -316,10 +316,10 @@ impl State {
         if self.rules.order == Order::Lifo {
             return (-priority, u64::MAX - came);
         }
+        self.note_time(now);
         if priority != 0 && !self.ranked {
             self.begin_to_rank();
         }
-        self.note_time(now);
         let arrival = if self.ranked { self.latest } else { Instant::START };
         (i128::from(arrival.as_nanos()) - priority * i128::from(self.rules.ageing), came)
     }
@@ -329,6 +329,7 @@ impl State {
         self.ranked = true;
         let now = i128::from(self.latest.as_nanos());
         self.waiters.values_mut().for_each(|waiter| waiter.place.0 = now);
+        self.lanes.place_anew(&self.waiters);
     }
 
     /// Gives those who wait under that name another priority, and a place as if they had had that from the beginning.
