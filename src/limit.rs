@@ -41,8 +41,9 @@
 //! ever. While it holds them up, it is woken now and then: one whom nobody polls is passed over.
 //!
 //! A permit that is held by a future that nobody polls is another matter. Nobody can take it away; but a limit that is
-//! [tracked](Builder::tracked) tells [who it is](Limit::stalled). And who is inside and asks the same limit for another
-//! permit, while all are taken, might wait for itself: that is [refused](Refusal::Reentry).
+//! [tracked](Builder::tracked) tells [who it is](Limit::stalled). And who is inside, asks the same limit for another permit
+//! and would have to wait, might wait for itself: that is [refused](Refusal::Reentry). Where there is no bound to how
+//! many run at once, but only a rate, it waits.
 //!
 //! # Errors
 //!

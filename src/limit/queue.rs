@@ -70,6 +70,9 @@ pub(super) struct Queue {
     word: Word,
     /// The clock is to be read before the lock is taken. Relaxed: where it changes, whoever changes it sets an alarm.
     is_clocked: AtomicBool,
+    /// Somebody waits, or did when whoever was last there left. Relaxed: where it isn't so any more, whoever waits has set
+    /// an alarm.
+    is_waited_for: AtomicBool,
     pub(super) settings: Settings,
     state: Mutex<State>,
     level: Level,
@@ -130,6 +133,7 @@ impl Queue {
         Self {
             word: Word::new(permits, state.is_special()),
             is_clocked: AtomicBool::new(state.goes_by_the_clock()),
+            is_waited_for: AtomicBool::new(false),
             settings,
             state: Mutex::new(state),
             level: Level::default(),
@@ -157,6 +161,15 @@ impl Queue {
         }
     }
 
+    /// As `change`, where the time matters only to those who wait.
+    pub(super) fn leave(this: &Arc<Self>, f: impl FnOnce(&mut State, &Word, &mut Outbox)) {
+        let now = match this.is_waited_for.load(Ordering::Relaxed) {
+            true => this.now_if_asked(),
+            false => None,
+        };
+        Self::change_at(this, now, |state, _, word, out| f(state, word, out));
+    }
+
     /// Looks at what the lock guards.
     pub(super) fn look<R>(&self, f: impl FnOnce(&State, &Word) -> R) -> R {
         self.state.with(|state| f(state, &self.word))
@@ -175,7 +188,7 @@ impl Queue {
         now: Option<Instant>,
         f: impl FnOnce(&mut State, Option<Instant>, &Word, &mut Outbox) -> R,
     ) -> R {
-        let Self { word, is_clocked, state, .. } = &**this;
+        let Self { word, is_clocked, is_waited_for, state, .. } = &**this;
         let mut out = Outbox::default();
         let result = state.with(|state| {
             // Before anybody looks for a permit: see `word`.
@@ -183,6 +196,10 @@ impl Queue {
             let result = f(state, now, word, &mut out);
             state.serve(now, word, &mut out);
             word.set_special(state.is_special());
+            let waited_for = state.waiters.len() > 0;
+            if is_waited_for.load(Ordering::Relaxed) != waited_for {
+                is_waited_for.store(waited_for, Ordering::Relaxed);
+            }
             if let Some(news) = state.news_of_clock() {
                 is_clocked.store(news, Ordering::Relaxed);
             }

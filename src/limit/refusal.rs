@@ -61,8 +61,8 @@ pub enum Refusal {
         /// The unit.
         unit: Name,
     },
-    /// The claim: whoever makes it is inside already, holding a permit of the same limit, and all are taken. It would
-    /// wait for itself.
+    /// The claim: whoever makes it is inside already, holding a permit of the same limit, and would have to wait. It
+    /// might wait for itself.
     Reentry,
     /// The limit was closed.
     Closed,
@@ -100,7 +100,7 @@ impl fmt::Display for Refusal {
             }
             Self::NoSuchUnit { unit } => write!(f, "none of its rates counts `{unit}`"),
             Self::Reentry => {
-                f.write_str("all permits are taken, one of them by who asks for another")
+                f.write_str("who asks holds a permit already, and would have to wait for another")
             }
             Self::Closed => f.write_str("it is closed"),
         }

@@ -1,6 +1,6 @@
 //! The lines of a limit: one, or one for each key, with a cap of its own.
 
-use alloc::collections::BTreeMap;
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{
     line::Line,
@@ -164,6 +164,14 @@ impl Lanes {
         }
     }
 
+    /// All places have changed, but not which is before which.
+    pub(super) fn place_anew(&mut self, waiters: &Waiters) {
+        match &mut self.lines {
+            Lines::One(line) => line.place_anew(waiters),
+            Lines::Keyed(keyed) => keyed.place_anew(waiters),
+        }
+    }
+
     /// So many are on offer. The lane has had its turn.
     #[inline]
     pub(super) fn reserve(&mut self, lane: usize, weight: usize, waiters: &Waiters) {
@@ -219,6 +227,14 @@ impl Keyed {
         let Some(lane) = self.lanes.get_mut(id) else { return };
         lane.line.remove(key, waiters);
         self.order(id, waiters);
+    }
+
+    /// All places have changed, but not which is before which.
+    fn place_anew(&mut self, waiters: &Waiters) {
+        let all: Vec<_> = self.lanes.iter().map(|(id, _)| id).collect();
+        for id in all {
+            self.change(id, waiters, |lane| lane.line.place_anew(waiters));
+        }
     }
 
     fn take_turn(&mut self, lane: usize, weight: usize) {

@@ -1,6 +1,7 @@
 //! A line: some of those who wait, in the order of their places.
 
 use alloc::collections::BTreeMap;
+use core::mem;
 
 use super::waiters::{List, Place, Waiter, Waiters};
 
@@ -63,6 +64,14 @@ impl Line {
         }
         if let Self::Tree(tree) = self {
             tree.insert(place, key);
+        }
+    }
+
+    /// All places have changed, but not which is before which.
+    pub(super) fn place_anew(&mut self, waiters: &Waiters) {
+        if let Self::Tree(tree) = self {
+            let all = mem::take(tree).into_values();
+            *tree = all.filter_map(|key| Some((place_of(key, waiters)?, key))).collect();
         }
     }
 

@@ -249,7 +249,7 @@ impl Seat {
             Stage::New => {}
             Stage::Holding(None) if self.terms.as_ref().is_none_or(|terms| terms.is_plain()) => {
                 if queue.word.put_back(Terms::weight_of(self.terms.as_deref())) {
-                    Queue::change(queue, |_, _, _, _| ());
+                    Queue::leave(queue, |_, _, _| ());
                 }
             }
             stage => self.leave_queue(queue, stage),
@@ -259,7 +259,7 @@ impl Seat {
     #[inline(never)]
     fn leave_queue(&mut self, queue: &Arc<Queue>, stage: Stage) {
         self.patience = None;
-        Queue::change(queue, |state, _, word, out| match &stage {
+        Queue::leave(queue, |state, word, out| match &stage {
             Stage::New => {}
             Stage::Waiting(key) => state.leave(*key, out),
             Stage::Holding(held) => {

@@ -10,7 +10,7 @@ use super::{
     line::Line,
     probe::Probe,
     waiters::{List, More, Stage, Waiter, Waiters},
-    word::Word,
+    word::{MOST_PERMITS, Word},
 };
 use crate::{
     abort::{AbortReason, Name},
@@ -44,6 +44,8 @@ pub(in crate::limit) struct State {
     /// Somebody has a priority: places go by the clock.
     ranked: bool,
     clock_changed: bool,
+    /// Somebody has a priority: no end of a line is the oldest for sure.
+    mixed: bool,
     /// The offers that have not lapsed, the oldest first.
     fresh: List,
     /// The permits that they are for.
@@ -137,6 +139,7 @@ impl State {
             latest: Instant::START,
             ranked: false,
             clock_changed: false,
+            mixed: false,
             fresh: List::default(),
             reserved: 0,
             window: 0,
@@ -217,9 +220,12 @@ impl State {
         out: &mut Outbox,
     ) -> Entry {
         let Arrival { terms, name, waker, timer, deadline, is_inside } = arrival;
-        let priority = Terms::priority_of(terms.map(|terms| &**terms));
+        let (priority, lane) = {
+            let terms = terms.map(|terms| &**terms);
+            (Terms::priority_of(terms), Terms::lane_of(terms))
+        };
         let refused = match (admission, deadline) {
-            _ if is_inside => Some(Refusal::Reentry.into()),
+            _ if is_inside && self.has_bounds(lane) => Some(Refusal::Reentry.into()),
             (Admission::At(at), Some(deadline)) if at >= deadline => {
                 Some(Verdict::TooLate { deadline })
             }
@@ -234,7 +240,7 @@ impl State {
         let rank = self.rank(priority, now);
         let more = (terms.is_some() || now.is_some() || self.ranked).then(|| More {
             rank,
-            lane: Terms::lane_of(terms.map(|terms| &**terms)),
+            lane,
             priority,
             name,
             terms: terms.cloned(),
@@ -278,6 +284,11 @@ impl State {
         }
     }
 
+    /// Whether one might wait for a permit. Where there is any number of them, it is for something else that it waits.
+    fn has_bounds(&self, lane: usize) -> bool {
+        self.rules.permits.min(self.lanes.cap(lane)) < MOST_PERMITS
+    }
+
     /// Sees to it that one more may wait.
     fn make_room(&mut self, priority: i32, out: &mut Outbox) -> Result<(), Refusal> {
         let Some((most, overflow)) = self.rules.max_waiting else { return Ok(()) };
@@ -298,7 +309,7 @@ impl State {
     /// Who came first of those in the lines, and its priority.
     fn oldest(&self) -> Option<(usize, i32)> {
         let end = match self.rules.order {
-            _ if self.ranked => None,
+            _ if self.mixed => None,
             Order::Lifo => self.lanes.only().and_then(Line::last),
             _ => self.lanes.only().and_then(Line::first),
         };
@@ -321,6 +332,7 @@ impl State {
     /// The rank of one with that priority that comes now.
     fn rank(&mut self, priority: i32, now: Option<Instant>) -> i128 {
         let priority = i128::from(priority);
+        self.mixed |= priority != 0;
         if self.rules.order == Order::Lifo {
             return -priority;
         }
@@ -337,6 +349,7 @@ impl State {
         (self.ranked, self.clock_changed) = (true, true);
         let now = i128::from(self.latest.as_nanos());
         self.waiters.values_mut().for_each(|waiter| waiter.more().rank = now);
+        self.lanes.place_anew(&self.waiters);
     }
 
     /// Gives those who wait under that name another priority, and a place as if they had had that from the beginning.
@@ -347,6 +360,7 @@ impl State {
         now: Option<Instant>,
     ) -> usize {
         self.note_time(now);
+        self.mixed = true;
         if self.rules.order != Order::Lifo && !self.ranked {
             self.begin_to_rank();
         }
@@ -516,6 +530,11 @@ impl State {
             }
         }
         let Admission::Now = self.admission_of(key, now, false, word) else {
+            // In its old place, before anybody else is served.
+            if let Some(waiter) = self.waiters.get_mut(key) {
+                waiter.stage = Stage::InLine;
+            }
+            self.lanes.insert(key, &mut self.waiters);
             return Claimed::InVain;
         };
         let mut waiter = self.waiters.remove(key);
@@ -540,11 +559,7 @@ impl State {
     ) {
         let Some(waiter) = self.waiters.get_mut(key) else { return };
         out.old_waker = waiter.waker.replace(waker);
-        if let Stage::Lapsed = waiter.stage {
-            waiter.stage = Stage::InLine;
-            self.lanes.insert(key, &mut self.waiters);
-            self.go_by(timer, out);
-        }
+        self.go_by(timer, out);
     }
 
     /// One who waits is gone.
