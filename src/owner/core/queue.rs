@@ -104,7 +104,8 @@ impl Queue {
         self.tell(|state| {
             if !state.closed {
                 seat.take().into_iter().for_each(|seat| state.woken.push(seat));
-                self.came.store(state.woken.len() as u32, Ordering::Relaxed);
+                let came = self.came.load(Ordering::Relaxed);
+                self.came.store(came + 1, Ordering::Relaxed);
             }
         });
     }
