@@ -8,7 +8,7 @@
 #[cfg(all(test, not(any(tenure_loom, tenure_shuttle))))]
 mod tests;
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use core::mem;
 
 #[derive(Debug)]
@@ -22,10 +22,25 @@ pub(crate) struct Fifo<T> {
 struct Others<T> {
     /// The last one comes out first.
     front: Vec<T>,
-    /// Each as long as it may be. Where there are any, `back` isn't empty.
-    full: VecDeque<Vec<T>>,
+    /// Each as long as it may be. Where there are any, `back` isn't empty. The first one comes out first.
+    next: Blocks<T>,
+    /// As those, after them. The last one comes out first.
+    full: Blocks<T>,
     /// The first one comes out first.
     back: Vec<T>,
+}
+
+/// A stack of blocks: a list of them would become large itself.
+#[derive(Debug)]
+struct Blocks<T> {
+    top: Option<Box<Block<T>>>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Block<T> {
+    items: Vec<T>,
+    below: Option<Box<Self>>,
 }
 
 /// Of pointers, that is half a kilobyte at most.
@@ -66,7 +81,8 @@ impl<T> Fifo<T> {
 impl<T> Others<T> {
     #[cold]
     fn new() -> Box<Self> {
-        Box::new(Self { front: Vec::new(), full: VecDeque::new(), back: Vec::new() })
+        let [next, full] = [(); 2].map(|()| Blocks { top: None, len: 0 });
+        Box::new(Self { front: Vec::new(), next, full, back: Vec::new() })
     }
 
     fn is_empty(&self) -> bool {
@@ -74,7 +90,7 @@ impl<T> Others<T> {
     }
 
     fn len(&self) -> usize {
-        self.front.len() + self.full.len() * BLOCK + self.back.len()
+        self.front.len() + (self.next.len + self.full.len) * BLOCK + self.back.len()
     }
 
     #[inline]
@@ -88,7 +104,7 @@ impl<T> Others<T> {
     #[cold]
     fn next_block(&mut self) {
         let next = Vec::with_capacity(BLOCK);
-        self.full.push_back(mem::replace(&mut self.back, next));
+        self.full.push(mem::replace(&mut self.back, next));
     }
 
     #[inline]
@@ -99,16 +115,40 @@ impl<T> Others<T> {
         self.front.pop()
     }
 
-    /// The front is used up: the next block becomes it. The list of blocks isn't kept, the one block is.
+    /// The front is used up: the next block becomes it.
+    #[cold]
     fn turn(&mut self) {
-        match self.full.pop_front() {
-            Some(block) => self.front = block,
-            None => {
-                self.full = VecDeque::new();
-                mem::swap(&mut self.front, &mut self.back);
+        if self.next.len == 0 {
+            while let Some(block) = self.full.pop() {
+                self.next.push(block);
             }
         }
+        match self.next.pop() {
+            Some(block) => self.front = block,
+            None => mem::swap(&mut self.front, &mut self.back),
+        }
         self.front.reverse();
+    }
+}
+
+impl<T> Blocks<T> {
+    fn push(&mut self, items: Vec<T>) {
+        self.len += 1;
+        self.top = Some(Box::new(Block { items, below: self.top.take() }));
+    }
+
+    fn pop(&mut self) -> Option<Vec<T>> {
+        let Block { items, below } = *self.top.take()?;
+        self.len -= 1;
+        self.top = below;
+        Some(items)
+    }
+}
+
+/// One by one, however many there are: the depth of the stack doesn't depend on it.
+impl<T> Drop for Blocks<T> {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
     }
 }
 
