@@ -85,6 +85,9 @@ impl Queue {
 
     /// The task rests, and is woken by whoever comes: ready, unless something has come since it looked.
     pub(crate) fn rest(&self, task: &Waker) -> Poll<()> {
+        if self.news.load(Ordering::Relaxed) != 0 {
+            return Poll::Pending;
+        }
         let is_known = |known: &Waker| known.will_wake(task);
         let rests = self.state.with(|state| {
             if state.task.as_ref().is_some_and(is_known) { Some(self.looks(state)) } else { None }

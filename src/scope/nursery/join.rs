@@ -117,8 +117,11 @@ impl<T> Slot<T> {
     pub(super) fn give_up(place: &mut Option<Arc<Self>>) {
         let Some(this) = place.take_if(|this| Self::is_alone(this)) else { return };
         match Arc::try_unwrap(this) {
-            Ok(slot) if slot.flags.load(Ordering::Relaxed) & ABORTED == 0 => {}
-            Ok(slot) => *place = Some(Arc::new(slot)),
+            Ok(mut slot) => {
+                if let State::Open { child: Known::Aborted(_), .. } = slot.state.get_mut() {
+                    *place = Some(Arc::new(slot));
+                }
+            }
             Err(this) => *place = Some(this),
         }
     }
