@@ -186,7 +186,7 @@ impl Queue {
             if is_clocked.load(Ordering::Relaxed) != state.goes_by_the_clock() {
                 is_clocked.store(state.goes_by_the_clock(), Ordering::Relaxed);
             }
-            out.notify = state.watchers > 0;
+            out.notify = state.watchers > 0 && !out.is_watch;
             result
         });
         out.deliver(this);
@@ -226,9 +226,12 @@ impl Queue {
 
     /// One more waits for a level, or one less: while there are any, all who come and go tell.
     pub(super) fn watch(this: &Arc<Self>, more: bool) {
-        Self::change(this, |state, _, _, _| match more {
-            true => state.watchers += 1,
-            false => state.watchers -= 1,
+        Self::change(this, |state, _, _, out| {
+            out.is_watch = true;
+            match more {
+                true => state.watchers += 1,
+                false => state.watchers -= 1,
+            }
         });
     }
 }

@@ -12,7 +12,7 @@ use crate::{limit::order::Order, slab::Slab};
 pub(super) const MAIN: usize = 0;
 
 #[derive(Debug)]
-pub(super) struct Lanes {
+pub(in crate::limit) struct Lanes {
     lanes: Slab<Lane>,
     /// With keys: the lanes whose first could be let in as far as the lane goes, by whose turn it is.
     ready: Option<BTreeMap<Place, usize>>,
@@ -53,6 +53,11 @@ impl Lanes {
     /// How many stand in the lines.
     pub(super) const fn len(&self) -> usize {
         self.len
+    }
+
+    /// How many lanes of keys there are.
+    pub(in crate::limit) fn open_ones(&self) -> usize {
+        self.lanes.len() - 1
     }
 
     pub(super) fn open(&mut self, cap: usize) -> usize {

@@ -20,6 +20,8 @@ pub(in crate::limit) struct Outbox {
     pub(super) wait: Option<Instant>,
     /// Somebody waits for a level.
     pub(super) notify: bool,
+    /// Nothing has changed but how many those are.
+    pub(super) is_watch: bool,
     // What is only to be dropped.
     pub(super) left: Option<Waiter>,
     pub(super) released: Option<Holder>,
