@@ -168,12 +168,13 @@ fn who_runs_and_who_waits_is_counted_at_each_moment() {
     assert_eq!(counts(&limit), (0, 0));
     let job = |n| works.work(n, 1000).limit(&limit);
     let one = job(0);
-    works.run(join(one, async {
-        yield_now().await;
-        assert_eq!(counts(&limit), (1, 0));
-    }))
-    .0
-    .unwrap();
+    works
+        .run(join(one, async {
+            yield_now().await;
+            assert_eq!(counts(&limit), (1, 0));
+        }))
+        .0
+        .unwrap();
     assert_eq!(counts(&limit), (0, 0));
 
     works.run(join(join_all((1..9).map(job)), async {

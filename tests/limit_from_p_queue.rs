@@ -375,9 +375,8 @@ fn a_priority_can_be_changed_while_one_waits() {
         let works = Works::default();
         let limit = works.limit(permits);
         // Each takes a little longer than the one before, so that no two end at once.
-        let jobs = (0..order.len()).map(|n| {
-            works.work(n, 400 + n as u32).limit(limit.claim().named(n.to_string()))
-        });
+        let jobs = (0..order.len())
+            .map(|n| works.work(n, 400 + n as u32).limit(limit.claim().named(n.to_string())));
         works.run(join(join_all(jobs), async {
             works.sleep(1).await;
             for &(n, priority) in changes {

@@ -129,8 +129,10 @@ fn a_turn_is_paid_by_weight() {
         }
     }
     let order = works.order().split_off(1);
-    let light_before_the_last_heavy =
-        order.iter().rposition(|key| *key == 0).map(|last| order[..last].iter().filter(|key| **key == 1).count());
+    let light_before_the_last_heavy = order
+        .iter()
+        .rposition(|key| *key == 0)
+        .map(|last| order[..last].iter().filter(|key| **key == 1).count());
     assert!(light_before_the_last_heavy >= Some(5), "two light ones for each heavy one: {order:?}");
 }
 
@@ -303,9 +305,8 @@ fn a_million_keys_leave_no_memory_behind() {
 
     // Nor those that were all there at once, which were once kept until as many others had come.
     let left = allocation_counter::measure(|| {
-        let all: Vec<_> = (0..100_000)
-            .map(|key| ByHand::polled(pending::<()>().limit(hosts.key(key))))
-            .collect();
+        let all: Vec<_> =
+            (0..100_000).map(|key| ByHand::polled(pending::<()>().limit(hosts.key(key)))).collect();
         assert_eq!((hosts.keys(), counts(&hosts)), (100_000, (100_000, 0)));
         drop(all);
         (0..100).for_each(pass);

@@ -153,7 +153,8 @@ fn a_timeout_of_each_attempt_counts_its_wait_or_not() {
 #[test]
 fn a_timeout_of_all_counts_what_stands_before_it() {
     // All attempts and the pauses between them, 1100 in all, but no wait for a permit.
-    let all = |most| seen!(|call, limit| call.retry(thrice()).with_timeout(millis(most)).limit(limit));
+    let all =
+        |most| seen!(|call, limit| call.retry(thrice()).with_timeout(millis(most)).limit(limit));
     let enough = all(1101);
     assert_eq!((&enough.attempts[..], enough.ended), (&[1000, 1800][..], 2100));
     assert_eq!(enough.outcome, Ok(Ok("up")));
@@ -162,12 +163,14 @@ fn a_timeout_of_all_counts_what_stands_before_it() {
     assert_eq!((too_few.third, too_few.outcome), (2000, timed_out(1000)));
 
     // And the wait, once.
-    let all = |most| seen!(|call, limit| call.retry(thrice()).limit(limit).with_timeout(millis(most)));
+    let all =
+        |most| seen!(|call, limit| call.retry(thrice()).limit(limit).with_timeout(millis(most)));
     assert_eq!((all(2101).ended, all(2101).outcome), (2100, Ok(Ok("up"))));
     assert_eq!((all(2000).ended, all(2000).outcome), (2000, timed_out(2000)));
 
     // And the wait, as often as there is one.
-    let all = |most| seen!(|call, limit| call.limit(limit).retry(thrice()).with_timeout(millis(most)));
+    let all =
+        |most| seen!(|call, limit| call.limit(limit).retry(thrice()).with_timeout(millis(most)));
     assert_eq!((all(3601).ended, all(3601).outcome), (3600, Ok(Ok("up"))));
     let too_few = all(2500);
     assert_eq!((&too_few.attempts[..], too_few.ended), (&[1000][..], 2500));
@@ -178,9 +181,7 @@ fn a_timeout_of_all_counts_what_stands_before_it() {
 fn patience_counts_each_wait_and_nothing_else() {
     // Each wait by itself: 1000 the first time, and 1500 the second.
     let patient = |most| {
-        seen!(|call, limit| {
-            call.limit(limit.claim().max_wait(millis(most))).retry(thrice())
-        })
+        seen!(|call, limit| { call.limit(limit.claim().max_wait(millis(most))).retry(thrice()) })
     };
     assert_eq!((patient(1501).attempts, patient(1501).outcome), (vec![1000, 3300], Ok(Ok("up"))));
     // A wait that was too long is tried again, as a failure is.
@@ -188,9 +189,8 @@ fn patience_counts_each_wait_and_nothing_else() {
     assert_eq!((&impatient.attempts[..], impatient.ended), (&[1000, 3301][..], 3601));
     assert_eq!(impatient.outcome, Ok(Ok("up")));
     // Where the permit is kept, there is one wait.
-    let once = seen!(|call, limit| {
-        call.retry(thrice()).limit(limit.claim().max_wait(millis(999)))
-    });
+    let once =
+        seen!(|call, limit| { call.retry(thrice()).limit(limit.claim().max_wait(millis(999))) });
     assert!(once.attempts.is_empty());
     let why = Refusal::WaitedTooLong { after: millis(999) };
     assert_eq!((once.ended, once.outcome), (999, Err(AbortReason::Rejected { why })));

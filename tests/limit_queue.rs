@@ -274,7 +274,8 @@ fn one_that_is_displaced_is_told_at_once_and_counts_no_more() {
 #[test]
 fn a_wait_is_no_longer_than_it_may_be() {
     // What the limit says, what the claim says, and which of them it is.
-    let cases = [(Some(5), None, 5), (Some(5), Some(2), 2), (Some(2), Some(5), 5), (None, Some(3), 3)];
+    let cases =
+        [(Some(5), None, 5), (Some(5), Some(2), 2), (Some(2), Some(5), 5), (None, Some(3), 3)];
     for (of_all, own, most) in cases {
         let works = Works::default();
         let builder = works.builder().name("api").concurrency(1);
@@ -440,9 +441,10 @@ fn heavy_and_light_share_the_permits() {
     let works = Works::default();
     let limit = works.limit(5);
     let jobs = [(1, 100), (3, 200), (1, 100), (4, 50), (5, 10), (0, 1)];
-    let jobs = jobs.into_iter().enumerate().map(|(n, (weight, millis))| {
-        works.work(n, millis).limit(limit.claim().weight(weight))
-    });
+    let jobs = jobs
+        .into_iter()
+        .enumerate()
+        .map(|(n, (weight, millis))| works.work(n, millis).limit(limit.claim().weight(weight)));
     works.run(join(join_all(jobs), async {
         works.sleep(50).await;
         assert_eq!(limit.active(), 5);
@@ -641,11 +643,7 @@ fn those_who_wait_are_listed_as_they_came() {
         .collect();
     assert_eq!(
         list,
-        [
-            (Some("heavy".into()), 2, -3, 0),
-            (Some("chain".into()), 1, 0, 7),
-            (None, 1, 0, 14),
-        ],
+        [(Some("heavy".into()), 2, -3, 0), (Some("chain".into()), 1, 0, 7), (None, 1, 0, 14),],
     );
     drop((heavy, chain, nameless));
     assert!(limit.queued().is_empty());

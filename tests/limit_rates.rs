@@ -31,9 +31,10 @@ fn rejected(why: Refusal) -> AbortReason {
 fn starts_of<const N: usize>(settings: impl Fn(Builder) -> Builder, costs: [u64; N]) -> [u128; N] {
     let works = Works::default();
     let limit = settings(works.builder()).build();
-    let jobs = costs.into_iter().enumerate().map(|(n, cost)| {
-        works.work(n, 0).limit(limit.claim().cost("tokens", cost))
-    });
+    let jobs = costs
+        .into_iter()
+        .enumerate()
+        .map(|(n, cost)| works.work(n, 0).limit(limit.claim().cost("tokens", cost)));
     works.run(join_all(jobs)).into_iter().for_each(|done| assert!(done.is_ok()));
     works.starts().try_into().unwrap()
 }
@@ -94,9 +95,7 @@ fn a_cost_is_counted_by_the_rate_of_its_unit() {
     assert_eq!(starts_of(tokens, [5, 5, 5, 5, 1]), [0, 0, 100, 100, 200]);
     assert_eq!(starts_of(tokens, [0, 1, 2, 3, 4]), [0, 0, 0, 0, 100], "four calls");
     assert_eq!(starts_of(tokens, [10, 0, 10]), [0, 0, 100], "what costs nothing passes");
-    let bucket = |builder: Builder| {
-        builder.rate(Rate::token_bucket(10, millis(100)).of("tokens"))
-    };
+    let bucket = |builder: Builder| builder.rate(Rate::token_bucket(10, millis(100)).of("tokens"));
     assert_eq!(starts_of(bucket, [10, 3, 4, 3]), [0, 30, 70, 100]);
 
     // Who says nothing costs one of each.
@@ -112,14 +111,10 @@ fn a_cost_is_counted_by_the_rate_of_its_unit() {
 
 #[test]
 fn who_costs_much_is_not_overtaken_by_those_who_cost_little() {
-    let bucket = |builder: Builder| {
-        builder.rate(Rate::token_bucket(10, millis(100)).of("tokens"))
-    };
+    let bucket = |builder: Builder| builder.rate(Rate::token_bucket(10, millis(100)).of("tokens"));
     assert_eq!(starts_of(bucket, [5, 10, 1, 1]), [0, 50, 60, 70]);
     // Though it is woken now and then, to see whether anybody polls it.
-    let slow = |builder: Builder| {
-        builder.rate(Rate::token_bucket(10, millis(10_000)).of("tokens"))
-    };
+    let slow = |builder: Builder| builder.rate(Rate::token_bucket(10, millis(10_000)).of("tokens"));
     assert_eq!(starts_of(slow, [5, 10, 1]), [0, 5_000, 6_000]);
 }
 
@@ -296,7 +291,8 @@ fn what_turns_out_to_cost_less_lets_in_at_once_who_waits_for_it() {
 fn only_what_is_charged_can_be_settled() {
     let works = Works::default();
     let tokens = || Rate::fixed_window(10, SECOND).of("tokens");
-    let (limit, other) = (works.builder().rate(tokens()).build(), works.builder().rate(tokens()).build());
+    let (limit, other) =
+        (works.builder().rate(tokens()).build(), works.builder().rate(tokens()).build());
     let unrated = works.limit(1);
     assert!(!limit.settle("tokens", 5), "from outside");
     let inside = async {
@@ -371,7 +367,8 @@ fn a_cool_down_comes_on_top_of_the_rates_and_can_be_prolonged() {
 #[test]
 fn a_deadline_that_the_rate_cannot_meet_fails_at_once() {
     let clock = TestClock::new();
-    let api = Limit::builder().name("api").rate(Rate::fixed_window(1, 60 * SECOND)).timer(&clock).build();
+    let api =
+        Limit::builder().name("api").rate(Rate::fixed_window(1, 60 * SECOND)).timer(&clock).build();
     let cooled = Limit::builder().name("api").timer(&clock).build();
     drop(api.try_acquire());
     cooled.cool_down(60 * SECOND);
@@ -430,7 +427,8 @@ fn a_deadline_that_may_be_met_is_waited_for() {
     assert_eq!((late.reason(), works.millis()), (&AbortReason::TimedOut { after: SECOND }, 1000));
 
     // On another clock a deadline says nothing of this one.
-    let (limit, elsewhere) = (works.builder().rate(Rate::spacing(60 * SECOND)).build(), TestClock::new());
+    let (limit, elsewhere) =
+        (works.builder().rate(Rate::spacing(60 * SECOND)).build(), TestClock::new());
     drop(limit.try_acquire());
     let waits = ByHand::polled(async {}.limit(&limit).with_timeout(SECOND).with_timer(&elsewhere));
     assert_eq!(limit.waiting(), 1);

@@ -33,11 +33,7 @@ impl Works {
     }
 
     /// Takes so long, and comes to its own number.
-    pub(crate) fn work(
-        &self,
-        n: usize,
-        millis: u32,
-    ) -> impl Future<Output = usize> + Send + use<> {
+    pub(crate) fn work(&self, n: usize, millis: u32) -> impl Future<Output = usize> + Send + use<> {
         struct Leaves(Count);
         impl Drop for Leaves {
             fn drop(&mut self) {
