@@ -15,7 +15,13 @@ use tenure::{
 
 #[derive(Clone, Debug)]
 enum Step {
-    Comes { key: Option<u8>, weight: usize, priority: i32, cost: u64, patience: Option<u16> },
+    Comes {
+        key: Option<u8>,
+        weight: usize,
+        priority: i32,
+        cost: u64,
+        patience: Option<u16>,
+    },
     /// One of those who are there is polled, woken or not.
     Polled(prop::sample::Index),
     /// All who were woken are polled.
