@@ -20,12 +20,26 @@
 //! | to hold all back for a while | [`Limit::pause`], [`Limit::cool_down`] |
 //! | to see who runs and who waits | [`Builder::tracked`] |
 //! | a permit in your hands | [`Limit::acquire`] |
+//! | to come from p-limit, p-queue or Bottleneck | [`compared`] |
 //!
 //! # Order is meaning
 //!
-//! The permit is held for what stands before `.limit()`: `.limit(&l).retry(p)` gives it back while a
-//! retry waits, `.retry(p).limit(&l)` keeps it over all attempts. A timeout after it counts the wait
-//! for the permit, one before it doesn't.
+//! The permit is held for what stands before `.limit()`, and a timeout counts what stands before it.
+//!
+//! | chain | the permit during a back-off | waits for a permit | what the timeout counts |
+//! |---|---|---|---|
+//! | `.limit(&l).retry(p)` | given back | each attempt | |
+//! | `.retry(p).limit(&l)` | kept | once | |
+//! | `.with_timeout(t).limit(&l)` | | once | the run |
+//! | `.limit(&l).with_timeout(t)` | | once | the wait and the run |
+//! | `.with_timeout(t).limit(&l).retry(p)` | given back | each attempt | each run |
+//! | `.limit(&l).with_timeout(t).retry(p)` | given back | each attempt | each wait with its run |
+//! | `.with_timeout(t).retry(p).limit(&l)` | kept | once | each run |
+//! | `.retry(p).with_timeout(t).limit(&l)` | kept | once | all runs and back-offs |
+//! | `.retry(p).limit(&l).with_timeout(t)` | kept | once | the wait, all runs and back-offs |
+//! | `.limit(&l).retry(p).with_timeout(t)` | given back | each attempt | all waits, runs and back-offs |
+//!
+//! [`Claim::max_wait`] counts each wait by itself, and nothing else.
 //!
 //! # Fairness
 //!
@@ -62,6 +76,7 @@
 mod acquire;
 mod builder;
 mod claim;
+pub mod compared;
 mod keyed;
 mod level;
 mod limited;

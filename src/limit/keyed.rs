@@ -31,23 +31,20 @@ pub struct KeyedLimit<K> {
 
 struct Lanes<K> {
     by_key: BTreeMap<K, Weak<Lane>>,
-    /// When there are so many, those that are gone are looked for.
-    sweep_at: usize,
 }
 
 /// So few are kept, whether they are gone or not.
 const KEPT: usize = 32;
 
 impl<K: Ord> Lanes<K> {
-    /// Takes out those that are gone, where it is time.
-    fn sweep(&mut self) -> BTreeMap<K, Weak<Lane>> {
-        if self.by_key.len() < self.sweep_at {
+    /// Takes out those that are gone, where they are more than the `open` ones: each is looked at twice at most.
+    fn sweep(&mut self, open: usize) -> BTreeMap<K, Weak<Lane>> {
+        if self.by_key.len() < 2 * open + KEPT {
             return BTreeMap::new();
         }
         let all = mem::take(&mut self.by_key).into_iter();
         let (known, gone) = all.partition(|(_, lane)| lane.strong_count() > 0);
         self.by_key = known;
-        self.sweep_at = (2 * self.by_key.len()).max(KEPT);
         gone
     }
 }
@@ -69,7 +66,7 @@ impl<K> KeyedLimit<K> {
     }
 
     pub(super) fn of(limit: Limit, per_key: usize) -> Self {
-        let lanes = Lanes { by_key: BTreeMap::new(), sweep_at: KEPT };
+        let lanes = Lanes { by_key: BTreeMap::new() };
         Self { limit, per_key, lanes: Arc::new(Mutex::new(lanes)) }
     }
 
@@ -119,9 +116,10 @@ impl<K: Ord> KeyedLimit<K> {
 
     fn open(&self, key: K) -> Arc<Lane> {
         let new = Arc::new(Lane::open(&self.limit.queue, self.per_key));
+        let open = self.limit.queue.look(|state, _| state.lanes.open_ones());
         // What is dropped is foreign code, and dropped when the lock is free.
         let (lane, _gone) = self.lanes.with(|lanes| {
-            let mut gone = lanes.sweep();
+            let mut gone = lanes.sweep(open);
             if let Some((key, lane)) = lanes.by_key.remove_entry(&key) {
                 if let Some(known) = lane.upgrade() {
                     lanes.by_key.insert(key, lane);

@@ -12,7 +12,7 @@ use crate::{limit::order::Order, slab::Slab};
 pub(super) const MAIN: usize = 0;
 
 #[derive(Debug)]
-pub(super) struct Lanes {
+pub(in crate::limit) struct Lanes {
     /// How many stand in the lines.
     len: usize,
     lines: Lines,
@@ -86,6 +86,14 @@ impl Lanes {
         match &self.lines {
             Lines::One(_) => None,
             Lines::Keyed(keyed) => keyed.lanes.get(lane),
+        }
+    }
+
+    /// How many lanes of keys there are.
+    pub(in crate::limit) fn open_ones(&self) -> usize {
+        match &self.lines {
+            Lines::One(_) => 0,
+            Lines::Keyed(keyed) => keyed.lanes.len() - 1,
         }
     }
 

@@ -20,6 +20,8 @@ pub(in crate::limit) struct Outbox {
     pub(super) old_waker: Option<Waker>,
     /// Somebody waits for a level.
     pub(super) notify: bool,
+    /// Nothing has changed but how many those are.
+    pub(super) is_watch: bool,
     rest: Option<Box<Rest>>,
 }
 

@@ -32,7 +32,7 @@ pub(in crate::limit) struct State {
     /// Nobody is let in before.
     cool_until: Option<Instant>,
     pub(super) waiters: Waiters,
-    pub(super) lanes: Lanes,
+    pub(in crate::limit) lanes: Lanes,
     pub(super) holders: Holders,
     /// How many of those who wait were refused, and don't know it yet.
     refused: usize,
