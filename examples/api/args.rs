@@ -9,7 +9,7 @@ use crate::books::Terms;
 /// Asks an API as much as it allows and no more: so many requests and tokens a minute, so many at once.
 ///
 /// The API is a server of its own, on loopback, which counts for itself and answers 429 to what is too much. Its minute
-/// lasts a second unless it is told otherwise.
+/// lasts two seconds unless it is told otherwise.
 #[derive(Debug, Parser)]
 #[command(
     after_help = "Exit status: 0 when all of what is allowed was had without a violation, 1 when not \
@@ -17,19 +17,19 @@ use crate::books::Terms;
 )]
 pub(crate) struct Args {
     /// How long each round is measured, after its first minute
-    #[arg(long, default_value = "3", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, default_value = "4", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) seconds: Duration,
 
     /// How long a minute is
-    #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = seconds)]
     minute: Duration,
 
     /// How many requests may begin in a minute
-    #[arg(long, default_value = "300", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(10..=100_000))]
+    #[arg(long, default_value = "400", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(10..=100_000))]
     requests: u64,
 
     /// How many tokens they may use in a minute
-    #[arg(long, default_value = "10000", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    #[arg(long, default_value = "14000", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
     tokens: u64,
 
     /// How many requests may be under way at once

@@ -63,8 +63,8 @@ pub(crate) struct Tally {
     longest_wait: Mutex<Duration>,
 }
 
-/// How long one attempt may take.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long one attempt may take: less than a minute, however short that is.
+const PATIENCE: Duration = Duration::from_millis(900);
 
 impl Client {
     /// With `heeds`, a 429 holds all back.

@@ -36,7 +36,7 @@ use futures::{StreamExt, future};
 use futures_lite::FutureExt;
 use report::{Bound, Row};
 use server::Server;
-use tenure::{Aborted, Scope, time::TimerHandle};
+use tenure::{Limit, Scope, time::TimerHandle};
 
 fn main() -> ExitCode {
     smol::block_on(run(&Args::parse())).unwrap_or_else(|error| match error.kind() {
@@ -61,7 +61,7 @@ struct Round {
 const ROUNDS: [Round; 3] = [
     Round { name: "short", bound: Bound::Requests, millis: 10, most: 24, heeds: true },
     Round { name: "long", bound: Bound::Tokens, millis: 10, most: 72, heeds: true },
-    Round { name: "slow", bound: Bound::AtOnce, millis: 300, most: 24, heeds: true },
+    Round { name: "slow", bound: Bound::AtOnce, millis: 600, most: 24, heeds: true },
 ];
 
 const PROVOKED: [Round; 2] = [
@@ -99,7 +99,7 @@ async fn run(args: &Args) -> io::Result<ExitCode> {
 
 /// All that was allowed, or nearly, and nothing else.
 fn is_exact(rows: &[Row]) -> bool {
-    rows.iter().all(|row| row.violations == 0 && row.share >= 0.95)
+    rows.iter().all(|row| row.violations == 0 && row.share >= Some(0.95))
 }
 
 /// Who heeds a 429 is told so once more by each that was under way at the time, and no more.
@@ -113,14 +113,15 @@ fn is_held_back(rows: &[Row], args: &Args) -> bool {
     }
 }
 
-/// The rounds that came to their end, and what the server has seen.
+/// The rounds up to the last, or to that which was stopped, and what the server has seen.
 async fn all(rounds: &[Round], args: &Args, scope: &Scope) -> io::Result<(Vec<Row>, Seen)> {
     let server = Server::start(args.enforced()).await?;
+    let limit = client::limit(&args.announced(), args.margin);
     let mut rows = Vec::new();
     for round in rounds {
-        match one(round, &server, args, scope).await? {
-            Ok(row) => rows.push(row),
-            Err(_) => break,
+        rows.push(one(round, &server, &limit, args, scope).await?);
+        if scope.is_aborted() {
+            break;
         }
     }
     let seen = server.seen();
@@ -131,17 +132,14 @@ async fn all(rounds: &[Round], args: &Args, scope: &Scope) -> io::Result<(Vec<Ro
 async fn one(
     round: &Round,
     server: &Server,
+    limit: &Limit,
     args: &Args,
     scope: &Scope,
-) -> io::Result<Result<Row, Aborted>> {
+) -> io::Result<Row> {
     let (terms, timer) = (args.announced(), TimerHandle::default());
     let pool = Pool::open(server.address(), terms.at_once).await;
     let pool = pool.map_err(|error| io::Error::other(error.to_string()))?;
-    let limit = client::limit(&terms, args.margin);
-    let client = Client::new(pool, limit, scope.clone(), args.count, round.heeds);
-
-    // What the last round has used counts still.
-    timer.sleep(terms.window).await;
+    let client = Client::new(pool, limit.clone(), scope.clone(), args.count, round.heeds);
     let (before, asked) = (server.seen(), AtomicU64::new(0));
     let question = || {
         let number = asked.fetch_add(1, Relaxed);
@@ -152,6 +150,7 @@ async fn one(
         for _ in 0..args.users {
             n.spawn(client.user(&question));
         }
+        // What was used before counts still.
         timer.sleep(terms.window).await;
         let (from, begun) = (server.seen(), Instant::now());
         timer.sleep(args.seconds).await;
@@ -159,11 +158,9 @@ async fn one(
         client.end();
         share
     });
-    let share = share.in_scope(scope).await;
-    Ok(share.map(|share| {
-        let seen = (&before, &server.seen());
-        Row::new(round.name, seen, &client.tally, (round.bound, share))
-    }))
+    let share = share.in_scope(scope).await.ok();
+    let seen = (&before, &server.seen());
+    Ok(Row::new(round.name, seen, &client.tally, (round.bound, share)))
 }
 
 /// Aborts `scope` at the first signal. It never ends: what it runs beside does.

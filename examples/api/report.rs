@@ -32,8 +32,8 @@ pub(crate) struct Row {
     pub(crate) failed: usize,
     pub(crate) cool_downs: usize,
     pub(crate) longest_wait: Duration,
-    /// How much was had of what was allowed, and what that was.
-    pub(crate) share: f64,
+    /// How much was had of what was allowed, and what that was. It isn't known of a round that was stopped.
+    pub(crate) share: Option<f64>,
     pub(crate) bound: Bound,
 }
 
@@ -65,7 +65,7 @@ impl Row {
         name: &'static str,
         (before, after): (&Seen, &Seen),
         tally: &Tally,
-        (bound, share): (Bound, f64),
+        (bound, share): (Bound, Option<f64>),
     ) -> Self {
         Self {
             name,
@@ -90,7 +90,10 @@ impl Row {
             self.violations.to_string(),
             self.cool_downs.to_string(),
             self.tokens.to_string(),
-            format!("{:.1} % of {}", 100.0 * self.share, self.bound.name()),
+            match self.share {
+                Some(share) => format!("{:.1} % of {}", 100.0 * share, self.bound.name()),
+                None => "stopped".to_owned(),
+            },
             format!("{} ms", self.longest_wait.as_millis()),
         ]
     }
