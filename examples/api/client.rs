@@ -13,8 +13,9 @@
 //!    answer on. That is right however long the way was, if an answer takes no longer than a minute, and costs the time
 //!    of one answer in each minute. All is polled by one task here, so nobody comes between the two calls.
 //! 3. **Or a margin.** Counted from the start, the client's minute has to be longer than the server's, by as much as the
-//!    slowest way is longer than the fastest: a second or two of a real minute. It is simpler, and a guess.
-//!    A small margin is kept in any case: two clocks don't run quite alike.
+//!    slowest way is longer than the fastest: a second or two of a real minute. It is simpler, and a guess:
+//!    here, where the way takes less than a millisecond, 20 ms are too little on a busy machine. A small margin is kept
+//!    in any case, for two clocks don't run quite alike.
 //! 4. **Connections** are opened beforehand and kept. To open one takes several ways, and only the first few would.
 //! 5. **At once.** A timeout ends the wait, not the work of the server. The permit is kept until the server has noticed
 //!    that the client has hung up: that is what the release of the [`bracket`] waits for.
