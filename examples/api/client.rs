@@ -14,7 +14,7 @@
 //!    of one answer in each minute. All is polled by one task here, so nobody comes between the two calls.
 //! 3. **Or a margin.** Counted from the start, the client's minute has to be longer than the server's, by as much as the
 //!    slowest way is longer than the fastest: a second or two of a real minute. It is simpler, and a guess:
-//!    here, where the way takes less than a millisecond, 20 ms are too little on a busy machine. A small margin is kept
+//!    on loopback, on a busy machine, 20 ms were too little now and then. A small margin is kept
 //!    in any case, for two clocks don't run quite alike.
 //! 4. **Connections** are opened beforehand and kept. To open one takes several ways, and only the first few would.
 //! 5. **At once.** A timeout ends the wait, not the work of the server. The permit is kept until the server has noticed
