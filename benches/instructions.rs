@@ -108,6 +108,7 @@ fn nurseries(paths: &mut Paths) {
     paths.add("nursery: 1,000 yield once", || nursery_of(RUNS, Tenure::join::<Yielding<LATE>>));
     paths.add("nursery: 1,000 awaited", || nursery_of(RUNS, Tenure::sum::<Yielding<READY>>));
     paths.add("nursery: one child", || nursery_of(1, Tenure::join::<Yielding<READY>>));
+    paths.add("nursery: one child, awaited", || nursery_of(1, Tenure::sum::<Yielding<READY>>));
     paths.add("nursery aborted with 1,000", || {
         Sibling::expect(RUNS);
         let handle = AbortHandle::new();

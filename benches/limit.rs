@@ -56,10 +56,7 @@ const BARS: &[Bar] = &[
     Bar::itself("longest wait for 1, two threads, over the median", 10.0),
     Bar::itself("longest wait for 8, two threads, over the median", 10.0),
     Bar::itself("longest wait for 8, two of smol, over the median", 10.0),
-    // Ours has no rates yet.
-    #[cfg(any())]
     Bar::new("rate, claimed if there is a place, ns", 1.0, "governor", 1.0),
-    #[cfg(any())]
     Bar::new("rate, waited for, ns", 1.0, "governor", 1.0),
 ];
 
@@ -120,7 +117,6 @@ fn main() -> ExitCode {
         ["longest wait for 8, two of smol, over the median"],
         longest_wait::<SmolThreads>(8)
     ));
-    #[cfg(any())]
     rates::run(&mut bench);
     bench.finish()
 }
@@ -225,7 +221,6 @@ fn nanos(time: Duration) -> f64 {
 }
 
 /// Of a rate that is never exhausted.
-#[cfg(any())]
 mod rates {
     use std::{hint::black_box, num::NonZero, time::Instant};
 

@@ -146,6 +146,10 @@ impl<T> Mutex<T> {
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.0.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
 }
 
 /// A lock that is also taken where event-listener calls back, with its own lock held. Of that one neither loom nor
@@ -214,6 +218,10 @@ impl<T> Mutex<T> {
 
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.0.get_mut().get_mut()
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner().into_inner()
     }
 }
 

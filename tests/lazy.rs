@@ -163,8 +163,9 @@ fn a_child_costs_two_allocations() {
         allocations_of!(tenure::scope(async |n| (0..number).for_each(|_| drop(n.spawn(answer())))))
     };
     let none = children(0);
-    assert!(none <= 5, "{none}");
-    assert_eq!([1, 2, 3, 4].map(children), [3, 5, 7, 9].map(|more| none + more));
+    assert!(none <= 4, "{none}");
+    // Where there are several, they lie in a list.
+    assert_eq!([1, 2, 3, 4].map(children), [2, 6, 8, 10].map(|more| none + more));
 
     let chain = || answer().with_timeout(SECOND).with_grace(SECOND).named("a literal");
     let with_chain = allocations_of!(tenure::local_scope(async |n| drop(chain().spawn_in(&n))));

@@ -359,11 +359,14 @@ fn a_child_that_its_handle_aborts_while_it_goes_to_rest_ends() {
 #[test]
 fn a_child_whose_handle_aborts_it_and_is_dropped_ends() {
     model(|| {
+        let gate = Gate::default();
         let (running, n) = nursery(|_| async {});
-        let child = n.spawn(pending::<()>());
+        let child = n.spawn(gate.wait());
         let aborting = thread::spawn(move || {
             assert!(child.abort("not needed"));
             drop(child);
+            // Which may come while the child looks at it, in the midst of a poll.
+            drop(gate.waker());
         });
         block_on(running).unwrap();
         join(aborting);

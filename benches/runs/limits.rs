@@ -78,13 +78,15 @@ impl Limits for Tenure {
         Limit::new(permits)
     }
 
-    /// There is no form yet that borrows.
     #[inline]
     fn borrowed<F>(limit: &mut Limit, future: F) -> impl Future<Output = F::Output> + Send
     where
         F: Future<Output: Send> + Send,
     {
-        async { future.limit(limit).await.expect("nobody aborts it") }
+        async {
+            let _permit = limit.acquire().await.expect("nobody aborts it");
+            future.await
+        }
     }
 
     #[inline]

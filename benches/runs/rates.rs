@@ -42,20 +42,18 @@ impl Rates for Governor {
     }
 }
 
-// Ours has no rates yet.
-#[cfg(any())]
 impl Rates for super::Tenure {
     const NAME: &'static str = "tenure";
 
     type Rate = tenure::Limit;
 
     fn per_second(n: NonZero<u32>) -> Self::Rate {
-        tenure::Limit::builder().rate(tenure::Rate::per_second(n.get())).build()
+        tenure::Limit::builder().rate(tenure::limit::Rate::per_second(n.get().into())).build()
     }
 
     #[inline]
     fn claim(rate: &Self::Rate) -> bool {
-        rate.try_acquire().is_ok()
+        rate.try_acquire().is_some()
     }
 
     #[inline]

@@ -363,11 +363,6 @@ impl AbortHandle {
         self.node.as_ref().is_some_and(Node::is_watched)
     }
 
-    /// As `is_watched`, without the lock.
-    pub(crate) fn is_watched_mut(&mut self) -> bool {
-        self.node.as_mut().is_some_and(Node::is_watched_mut)
-    }
-
     pub(crate) fn forget(&self, key: &mut Option<Key>) {
         if let (Some(node), Some(key)) = (&self.node, key.take()) {
             let link = node.unlink_call(key);

@@ -256,14 +256,6 @@ impl Node {
             })
     }
 
-    /// As `is_watched`, without the lock.
-    pub(super) fn is_watched_mut(this: &mut Arc<Self>) -> bool {
-        Arc::get_mut(this).is_none_or(|node| match node.state.get_mut() {
-            State::Live(links) => !links.is_empty(),
-            State::Aborted(_) => false,
-        })
-    }
-
     pub(super) fn verdict(this: &Arc<Self>) -> Option<Aborted> {
         if !Self::is_aborted(this) {
             return None;

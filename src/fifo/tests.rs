@@ -33,6 +33,17 @@ fn no_more_than_a_block_is_kept() {
     let mut fifo = Fifo::default();
     (0..1_000).for_each(|item| fifo.push(item));
     while fifo.pop().is_some() {}
-    assert_eq!(fifo.full.capacity(), 0);
-    assert!(fifo.front.capacity() + fifo.back.capacity() <= 2 * BLOCK);
+    let others = fifo.others.unwrap();
+    assert!(others.next.top.is_none() && others.full.top.is_none());
+    assert!(others.front.capacity() + others.back.capacity() <= 2 * BLOCK);
+}
+
+#[test]
+fn one_at_a_time_allocates_nothing() {
+    let mut fifo = Fifo::default();
+    for item in 0..3 {
+        fifo.push(item);
+        assert_eq!(fifo.pop(), Some(item));
+    }
+    assert!(fifo.others.is_none());
 }

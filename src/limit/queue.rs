@@ -70,6 +70,9 @@ pub(super) struct Queue {
     word: Word,
     /// The clock is to be read before the lock is taken. Relaxed: where it changes, whoever changes it sets an alarm.
     is_clocked: AtomicBool,
+    /// Somebody waits, or did when whoever was last there left. Relaxed: where it isn't so any more, whoever waits has set
+    /// an alarm.
+    is_waited_for: AtomicBool,
     pub(super) settings: Settings,
     state: Mutex<State>,
     level: Level,
@@ -130,6 +133,7 @@ impl Queue {
         Self {
             word: Word::new(permits, state.is_special()),
             is_clocked: AtomicBool::new(state.goes_by_the_clock()),
+            is_waited_for: AtomicBool::new(false),
             settings,
             state: Mutex::new(state),
             level: Level::default(),
@@ -150,11 +154,20 @@ impl Queue {
         self.settings.timer.as_ref().or(TimerHandle::system())
     }
 
-    fn now_if_asked(&self) -> Option<Instant> {
+    pub(super) fn now_if_asked(&self) -> Option<Instant> {
         match self.is_clocked.load(Ordering::Relaxed) {
             true => self.clock().map(TimerHandle::now),
             false => None,
         }
+    }
+
+    /// As `change`, where the time matters only to those who wait.
+    pub(super) fn leave(this: &Arc<Self>, f: impl FnOnce(&mut State, &Word, &mut Outbox)) {
+        let now = match this.is_waited_for.load(Ordering::Relaxed) {
+            true => this.now_if_asked(),
+            false => None,
+        };
+        Self::change_at(this, now, |state, _, word, out| f(state, word, out));
     }
 
     /// Looks at what the lock guards.
@@ -170,12 +183,12 @@ impl Queue {
         Self::change_at(this, this.now_if_asked(), f)
     }
 
-    fn change_at<R>(
+    pub(super) fn change_at<R>(
         this: &Arc<Self>,
         now: Option<Instant>,
         f: impl FnOnce(&mut State, Option<Instant>, &Word, &mut Outbox) -> R,
     ) -> R {
-        let Self { word, is_clocked, state, .. } = &**this;
+        let Self { word, is_clocked, is_waited_for, state, .. } = &**this;
         let mut out = Outbox::default();
         let result = state.with(|state| {
             // Before anybody looks for a permit: see `word`.
@@ -183,10 +196,14 @@ impl Queue {
             let result = f(state, now, word, &mut out);
             state.serve(now, word, &mut out);
             word.set_special(state.is_special());
-            if is_clocked.load(Ordering::Relaxed) != state.goes_by_the_clock() {
-                is_clocked.store(state.goes_by_the_clock(), Ordering::Relaxed);
+            let waited_for = state.waiters.len() > 0;
+            if is_waited_for.load(Ordering::Relaxed) != waited_for {
+                is_waited_for.store(waited_for, Ordering::Relaxed);
             }
-            out.notify = state.watchers > 0 && !out.is_watch;
+            if let Some(news) = state.news_of_clock() {
+                is_clocked.store(news, Ordering::Relaxed);
+            }
+            out.notify = state.watchers > 0 && !out.is_quiet;
             result
         });
         out.deliver(this);
@@ -194,12 +211,10 @@ impl Queue {
     }
 
     /// Holds everybody back for that long, on the clock. `false` where there is none.
-    pub(super) fn cool_down(this: &Arc<Self>, until: Duration) -> bool {
+    pub(super) fn cool_down(this: &Arc<Self>, length: Duration) -> bool {
         let Some(clock) = this.clock() else { return false };
         let now = clock.now();
-        Self::change_at(this, Some(now), |state, _, _, _| {
-            state.cool_until = state.cool_until.max(Some(now + until));
-        });
+        Self::change_at(this, Some(now), |state, _, _, _| state.cool_down(now + length));
         true
     }
 
@@ -227,7 +242,7 @@ impl Queue {
     /// One more waits for a level, or one less: while there are any, all who come and go tell.
     pub(super) fn watch(this: &Arc<Self>, more: bool) {
         Self::change(this, |state, _, _, out| {
-            out.is_watch = true;
+            out.is_quiet = true;
             match more {
                 true => state.watchers += 1,
                 false => state.watchers -= 1,

@@ -97,8 +97,11 @@ impl Holding {
     }
 
     /// It has ended by itself.
+    #[inline]
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        if !self.held.is_empty() {
+            *self = Self::default();
+        }
     }
 }
 

@@ -182,7 +182,7 @@ impl Crew {
     /// Does what there is to do; more may come.
     fn work(&mut self, cx: &mut Context<'_>) {
         let Self { left, at_work, core, woken, place, done } = self;
-        core.queue.enter(cx.waker());
+        core.queue.begin(cx.waker());
         while let Poll::Ready(next) = left.came.poll_until(place, cx, || left.next()) {
             let key = at_work.insert(Job { closing: Closing::new(), core: next });
             Seat::give_woken(core, key as u32);
@@ -198,7 +198,7 @@ impl Crew {
                 *done += 1;
             }
         }
-        if core.queue.rest().is_pending() {
+        if core.queue.rest(cx.waker()).is_pending() {
             core.queue.leave();
             cx.waker().wake_by_ref();
         }

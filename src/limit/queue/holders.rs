@@ -20,9 +20,26 @@ pub(super) struct Holder {
     priority: i32,
     since: Instant,
     /// What it was charged, for each rate.
-    pub(super) charges: Vec<Charge>,
+    pub(super) charges: Charges,
     /// In a limit that is tracked.
     watch: Option<Arc<Watch>>,
+}
+
+/// What somebody was charged, for each rate. Mostly there is one.
+#[derive(Debug)]
+pub(super) struct Charges {
+    first: Option<Charge>,
+    more: Vec<Charge>,
+}
+
+impl Charges {
+    pub(super) fn of(mut charges: impl Iterator<Item = Charge>) -> Self {
+        Self { first: charges.next(), more: charges.collect() }
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Charge> {
+        self.first.iter_mut().chain(&mut self.more)
+    }
 }
 
 /// What somebody who holds a permit knows of the note about it.
@@ -36,12 +53,17 @@ impl Holder {
     pub(super) fn new(
         terms: Option<&Terms>,
         name: Option<Name>,
-        charges: Vec<Charge>,
+        charges: Charges,
         since: Instant,
         watch: Option<Arc<Watch>>,
     ) -> Self {
         let (weight, priority) = (Terms::weight_of(terms), Terms::priority_of(terms));
         Self { name, weight, priority, since, charges, watch }
+    }
+
+    /// What of it is foreign code to drop.
+    pub(super) fn into_watch(self) -> Option<Arc<Watch>> {
+        self.watch
     }
 
     pub(super) fn view(&self) -> Running {

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use core::mem;
 
-use super::waiters::{List, Place, Waiters};
+use super::waiters::{List, Place, Waiter, Waiters};
 
 /// Whoever comes mostly goes to one of its ends, which takes no searching. From when somebody doesn't, it is
 /// a tree, until it is empty.
@@ -92,5 +92,5 @@ impl Line {
 }
 
 fn place_of(key: usize, waiters: &Waiters) -> Option<Place> {
-    waiters.get(key).map(|waiter| waiter.place)
+    waiters.get(key).map(Waiter::place)
 }

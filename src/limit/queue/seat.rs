@@ -9,7 +9,7 @@ use core::{
 use super::{
     Queue, Verdict,
     holders::{Held, Watch},
-    state::{Arrival, Entry, State},
+    state::{Arrival, Claimed, Entry},
 };
 use crate::{
     abort::{Aborted, Name},
@@ -87,8 +87,9 @@ impl Seat {
         }
         let Self { terms, stage, .. } = self;
         Queue::change(queue, |state, now, word, _| {
-            let entry = state.enter(terms.as_ref(), None, now, word);
-            Self::note(stage, entry.ok());
+            if let Ok(entry) = state.enter(terms.as_ref(), None, now, word) {
+                Self::note(stage, entry);
+            }
         });
         matches!(self.stage, Stage::Holding(_))
     }
@@ -129,26 +130,32 @@ impl Seat {
         if clock.is_none() && queue.goes_by_the_clock() {
             return Some(Verdict::NoTimer);
         }
-        let is_by_the_clock = |timer: &TimerHandle| clock.is_some_and(|clock| clock.is_same(timer));
         let name = if queue.settings.tracked { name.or_else(|| lent.own_name()) } else { None };
         let waker = cx.waker().clone();
-        let timer = queue.settings.timer.as_ref().or(lent.timer()).cloned();
-        let deadline = lent.timer().filter(|timer| is_by_the_clock(timer));
-        let deadline = deadline.and_then(|_| lent.deadline());
+        let timer = queue.settings.timer.as_ref().or(lent.timer());
+        let deadline = match (clock, lent.timer()) {
+            (Some(clock), Some(timer)) if queue.goes_by_the_clock() && clock.is_same(timer) => {
+                lent.deadline()
+            }
+            _ => None,
+        };
         let is_inside = lent.permits().any(|permitted| permitted.limit == queue.id());
         let Self { terms, stage, .. } = self;
         let has_priority = Terms::priority_of(terms.as_deref()) != 0;
         let now = if has_priority { clock.map(TimerHandle::now) } else { queue.now_if_asked() };
         // The stage is set under the lock: whatever panics later, it is known what this one has.
         Queue::change_at(queue, now, |state, now, word, out| {
-            let name = name.cloned();
-            let admission = match state.enter(terms.as_ref(), name.clone(), now, word) {
+            let admission = match state.enter(terms.as_ref(), name, now, word) {
                 Err(admission) => admission,
-                entry => return Self::note(stage, entry.ok()),
+                Ok(entry) => {
+                    out.old_waker = Some(waker);
+                    return Self::note(stage, entry);
+                }
             };
+            let name = name.cloned();
             let arrival =
                 Arrival { terms: terms.as_ref(), name, waker, timer, deadline, is_inside };
-            Self::note(stage, Some(state.line_up(arrival, admission, now, out)))
+            Self::note(stage, state.line_up(arrival, admission, now, out))
         })
     }
 
@@ -159,37 +166,40 @@ impl Seat {
         cx: &Context<'_>,
         lent: &Lent<'_>,
     ) -> Option<Verdict> {
-        if queue.look(|state, _| state.is_woken_by(key, cx.waker())) {
-            return None;
-        }
         let stage = &mut self.stage;
-        let claim = |state: &mut State, now, word: &_, out: &mut _| {
-            let entry = state.claim(key, now, word, out);
-            let is_over = entry.is_some();
-            (is_over, Self::note(stage, entry))
-        };
-        let (is_over, refused) = Queue::change(queue, claim);
-        if is_over {
+        let claimed = Queue::change(queue, |state, now, word, out| {
+            match state.claim(key, cx.waker(), now, word, out) {
+                Claimed::Over(entry) => Ok(Self::note(stage, entry)),
+                Claimed::InLine => {
+                    out.is_quiet = true;
+                    Ok(None)
+                }
+                Claimed::InVain => {
+                    out.is_quiet = true;
+                    Err(())
+                }
+            }
+        });
+        if let Ok(refused) = claimed {
             return refused;
         }
         let waker = cx.waker().clone();
-        let timer = queue.settings.timer.as_ref().or(lent.timer()).cloned();
-        let stage = &mut self.stage;
+        let timer = queue.settings.timer.as_ref().or(lent.timer());
         Queue::change(queue, |state, now, word, out| {
             // Much may have happened since the lock was free.
-            match state.claim(key, now, word, out) {
-                None => {
-                    state.wait_on(key, waker, timer, out);
-                    None
-                }
-                entry => Self::note(stage, entry),
+            if let Claimed::Over(entry) = state.claim(key, &waker, now, word, out) {
+                out.old_waker = Some(waker);
+                return Self::note(stage, entry);
             }
+            out.is_quiet = true;
+            state.wait_on(key, waker, timer, out);
+            None
         })
     }
 
     /// What has become of it, and why where it is refused.
-    fn note(stage: &mut Stage, entry: Option<Entry>) -> Option<Verdict> {
-        *stage = match entry? {
+    fn note(stage: &mut Stage, entry: Entry) -> Option<Verdict> {
+        *stage = match entry {
             Entry::Holding(held) => Stage::Holding(held),
             Entry::Waiting(key) => Stage::Waiting(key),
             Entry::Refused(verdict) => {
@@ -246,7 +256,7 @@ impl Seat {
             Stage::New => {}
             Stage::Holding(None) if self.terms.as_ref().is_none_or(|terms| terms.is_plain()) => {
                 if queue.word.put_back(Terms::weight_of(self.terms.as_deref())) {
-                    Queue::change(queue, |_, _, _, _| ());
+                    Queue::leave(queue, |_, _, _| ());
                 }
             }
             stage => self.leave_queue(queue, stage),
@@ -256,12 +266,12 @@ impl Seat {
     #[inline(never)]
     fn leave_queue(&mut self, queue: &Arc<Queue>, stage: Stage) {
         self.patience = None;
-        Queue::change(queue, |state, _, word, out| match &stage {
+        Queue::leave(queue, |state, word, out| match &stage {
             Stage::New => {}
-            Stage::Waiting(key) => out.left = state.leave(*key),
+            Stage::Waiting(key) => state.leave(*key, out),
             Stage::Holding(held) => {
                 let holder = held.as_ref().map(|held| held.key);
-                out.released = state.release(self.terms.as_deref(), holder, word);
+                state.release(self.terms.as_deref(), holder, word, out);
             }
         });
     }

@@ -1,14 +1,15 @@
 //! Who is let in: what the lock of a limit guards.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::{mem, task::Waker};
 
 use super::{
     AlarmOf, Outbox, Verdict, WINDOW,
-    holders::{Held, Holder, Holders, Watch},
-    lanes::Lanes,
+    holders::{Charges, Held, Holder, Holders, Watch},
+    lanes::{Lanes, MAIN},
+    line::Line,
     probe::Probe,
-    waiters::{Links, List, Place, Stage, Waiter, Waiters},
+    waiters::{List, More, Stage, Waiter, Waiters},
     word::{MOST_PERMITS, Word},
 };
 use crate::{
@@ -29,7 +30,7 @@ pub(in crate::limit) struct State {
     pub(in crate::limit) paused: bool,
     pub(in crate::limit) closed: bool,
     /// Nobody is let in before.
-    pub(super) cool_until: Option<Instant>,
+    cool_until: Option<Instant>,
     pub(super) waiters: Waiters,
     pub(in crate::limit) lanes: Lanes,
     pub(super) holders: Holders,
@@ -42,6 +43,7 @@ pub(in crate::limit) struct State {
     latest: Instant,
     /// Somebody has a priority: places go by the clock.
     ranked: bool,
+    clock_changed: bool,
     /// Somebody has a priority: no end of a line is the oldest for sure.
     mixed: bool,
     /// The offers that have not lapsed, the oldest first.
@@ -97,7 +99,7 @@ pub(super) struct Arrival<'a> {
     pub(super) name: Option<Name>,
     pub(super) waker: Waker,
     /// What the windows are to go by.
-    pub(super) timer: Option<TimerHandle>,
+    pub(super) timer: Option<&'a TimerHandle>,
     /// On the clock of the limit.
     pub(super) deadline: Option<Instant>,
     /// It holds a permit of the same limit already.
@@ -110,6 +112,15 @@ pub(super) enum Entry {
     Holding(Option<Held>),
     Waiting(usize),
     Refused(Verdict),
+}
+
+/// What came of a poll of one who waits.
+pub(super) enum Claimed {
+    Over(Entry),
+    /// It waits on, and the task that polls it is to be woken: that is known.
+    InLine,
+    /// It has to wait on, which isn't known.
+    InVain,
 }
 
 impl State {
@@ -127,6 +138,7 @@ impl State {
             came: 0,
             latest: Instant::START,
             ranked: false,
+            clock_changed: false,
             mixed: false,
             fresh: List::default(),
             reserved: 0,
@@ -156,6 +168,12 @@ impl State {
             || self.watchers > 0
     }
 
+    /// Whether it has to know the time, where that may have changed since it was asked.
+    #[inline]
+    pub(super) fn news_of_clock(&mut self) -> Option<bool> {
+        mem::take(&mut self.clock_changed).then(|| self.goes_by_the_clock())
+    }
+
     /// Whether it has to know the time.
     pub(super) fn goes_by_the_clock(&self) -> bool {
         self.ranked
@@ -164,7 +182,12 @@ impl State {
             || self.cool_until.is_some()
     }
 
-    pub(super) fn note_time(&mut self, now: Option<Instant>) {
+    /// Nobody is let in before `until`.
+    pub(super) fn cool_down(&mut self, until: Instant) {
+        (self.cool_until, self.clock_changed) = (self.cool_until.max(Some(until)), true);
+    }
+
+    fn note_time(&mut self, now: Option<Instant>) {
         self.latest = self.latest.max(now.unwrap_or(Instant::START));
     }
 
@@ -172,7 +195,7 @@ impl State {
     pub(super) fn enter(
         &mut self,
         terms: Option<&Arc<Terms>>,
-        name: Option<Name>,
+        name: Option<&Name>,
         now: Option<Instant>,
         word: &Word,
     ) -> Result<Entry, Admission> {
@@ -183,7 +206,7 @@ impl State {
         }
         match self.admission(terms, lane, now, true, word) {
             Admission::Now if self.lanes.has_queue(lane) => Err(Admission::Later),
-            Admission::Now => Ok(Entry::Holding(self.take(terms, name, lane, now, word))),
+            Admission::Now => Ok(Entry::Holding(self.take(terms, name.cloned(), lane, now, word))),
             admission => Err(admission),
         }
     }
@@ -197,49 +220,45 @@ impl State {
         out: &mut Outbox,
     ) -> Entry {
         let Arrival { terms, name, waker, timer, deadline, is_inside } = arrival;
-        // Dropped once the lock is free, unless it is put into the line.
-        let mut waker = Some(waker);
         let (priority, lane) = {
             let terms = terms.map(|terms| &**terms);
             (Terms::priority_of(terms), Terms::lane_of(terms))
         };
-        let refused = if is_inside && self.has_bounds(lane) {
-            Err(Refusal::Reentry.into())
-        } else if let (Admission::At(at), Some(deadline)) = (admission, deadline) {
-            if at >= deadline { Err(Verdict::TooLate { deadline }) } else { Ok(()) }
-        } else {
-            Ok(())
+        let refused = match (admission, deadline) {
+            _ if is_inside && self.has_bounds(lane) => Some(Refusal::Reentry.into()),
+            (Admission::At(at), Some(deadline)) if at >= deadline => {
+                Some(Verdict::TooLate { deadline })
+            }
+            _ => self.make_room(priority, out).err().map(Verdict::from),
         };
-        let refused = refused.and_then(|()| self.make_room(priority, out).map_err(Verdict::from));
-        if let Err(verdict) = refused {
-            out.old_waker = waker.take();
+        if let Some(verdict) = refused {
+            out.old_waker = Some(waker);
             return Entry::Refused(verdict);
         }
-        out.old_timer = self.go_by(timer);
+        self.go_by(timer, out);
         self.came += 1;
-        let place = self.place(priority, self.came, now);
-        let waiter = Waiter {
-            waker,
-            place,
-            came: self.came,
+        let rank = self.rank(priority, now);
+        let more = (terms.is_some() || now.is_some() || self.ranked).then(|| More {
+            rank,
             lane,
             priority,
             name,
             terms: terms.cloned(),
-            stage: Stage::InLine,
             since: now,
-            links: Links::default(),
-        };
+            verdict: None,
+        });
+        let waiter = Waiter::new(waker, self.turn_of(self.came), more.map(Box::new));
         let key = self.waiters.insert(waiter);
         self.lanes.insert(key, &mut self.waiters);
         Entry::Waiting(key)
     }
 
-    /// Whether one who waits is in its line, to be woken by `waker`.
-    pub(super) fn is_woken_by(&self, key: usize, waker: &Waker) -> bool {
-        self.waiters.get(key).is_some_and(|waiter| {
-            waiter.is_in_line() && waiter.waker.as_ref().is_some_and(|own| own.will_wake(waker))
-        })
+    /// When it is whose turn that came then; and the other way round.
+    fn turn_of(&self, came: u64) -> u64 {
+        match self.rules.order {
+            Order::Lifo => u64::MAX - came,
+            _ => came,
+        }
     }
 
     /// Whether it could be let in if it were alone.
@@ -291,44 +310,45 @@ impl State {
     fn oldest(&self) -> Option<(usize, i32)> {
         let end = match self.rules.order {
             _ if self.mixed => None,
-            Order::Lifo => self.lanes.last(),
-            _ => self.lanes.only_first(),
+            Order::Lifo => self.lanes.only().and_then(Line::last),
+            _ => self.lanes.only().and_then(Line::first),
         };
         if let Some(key) = end {
-            return Some((key, self.waiters.get(key)?.priority));
+            return Some((key, self.waiters.get(key)?.priority()));
         }
         let in_line = self.waiters.iter().filter(|(_, waiter)| waiter.is_in_line());
-        let oldest = in_line.min_by_key(|(_, waiter)| waiter.came)?;
-        Some((oldest.0, oldest.1.priority))
+        let oldest = in_line.min_by_key(|(_, waiter)| self.turn_of(waiter.turn))?;
+        Some((oldest.0, oldest.1.priority()))
     }
 
     /// Who has the lowest priority of those in the lines, and of several the last one.
     fn lowest(&self) -> Option<(usize, i32)> {
         let in_line = self.waiters.iter().filter(|(_, waiter)| waiter.is_in_line());
-        let lowest = in_line.min_by_key(|(_, waiter)| (waiter.priority, u64::MAX - waiter.came))?;
-        Some((lowest.0, lowest.1.priority))
+        let lowest = in_line
+            .min_by_key(|(_, waiter)| (waiter.priority(), u64::MAX - self.turn_of(waiter.turn)))?;
+        Some((lowest.0, lowest.1.priority()))
     }
 
-    /// Where one with that priority stands that came then.
-    fn place(&mut self, priority: i32, came: u64, now: Option<Instant>) -> Place {
+    /// The rank of one with that priority that comes now.
+    fn rank(&mut self, priority: i32, now: Option<Instant>) -> i128 {
         let priority = i128::from(priority);
         self.mixed |= priority != 0;
         if self.rules.order == Order::Lifo {
-            return (-priority, u64::MAX - came);
+            return -priority;
         }
         self.note_time(now);
         if priority != 0 && !self.ranked {
             self.begin_to_rank();
         }
         let arrival = if self.ranked { self.latest } else { Instant::START };
-        (i128::from(arrival.as_nanos()) - priority * i128::from(self.rules.ageing), came)
+        i128::from(arrival.as_nanos()) - priority * i128::from(self.rules.ageing)
     }
 
     /// Those who came before anybody had a priority are taken to have come now, in their order.
     fn begin_to_rank(&mut self) {
-        self.ranked = true;
+        (self.ranked, self.clock_changed) = (true, true);
         let now = i128::from(self.latest.as_nanos());
-        self.waiters.values_mut().for_each(|waiter| waiter.place.0 = now);
+        self.waiters.values_mut().for_each(|waiter| waiter.more().rank = now);
         self.lanes.place_anew(&self.waiters);
     }
 
@@ -357,9 +377,9 @@ impl State {
                 self.lanes.remove(key, &mut self.waiters);
             }
             if let Some(waiter) = self.waiters.get_mut(key) {
-                let more = i128::from(priority) - i128::from(waiter.priority);
-                waiter.place.0 -= more * step;
-                waiter.priority = priority;
+                let more = waiter.more();
+                more.rank -= (i128::from(priority) - i128::from(more.priority)) * step;
+                more.priority = priority;
             }
             if in_line {
                 self.lanes.insert(key, &mut self.waiters);
@@ -384,12 +404,15 @@ impl State {
             if now.is_none_or(|now| now < until) {
                 return Admission::At(until);
             }
-            self.cool_until = None;
+            (self.cool_until, self.clock_changed) = (None, true);
         }
         let weight = Terms::weight_of(terms);
         let wanted = weight.saturating_add(if reserved { self.reserved } else { 0 });
         if word.free() < wanted || !self.lanes.has_room(lane, weight, reserved) {
             return Admission::Later;
+        }
+        if self.rates.is_empty() {
+            return Admission::Now;
         }
         let Some(latest) = self.ready_at(terms, now, reserved) else { return Admission::Now };
         match now {
@@ -454,7 +477,7 @@ impl State {
             let cost = Terms::cost_of(terms, rated.meter.unit());
             rated.meter.charge(cost, now)
         });
-        let charges = charges.collect();
+        let charges = Charges::of(charges);
         let name = name.or_else(|| terms.and_then(|terms| terms.name.clone()));
         let watch = self.rules.tracked.as_ref().map(|timer| Arc::new(Watch::new(timer.clone())));
         let holder = Holder::new(terms, name, charges, now, watch.clone());
@@ -467,35 +490,43 @@ impl State {
         terms: Option<&Terms>,
         holder: Option<usize>,
         word: &Word,
-    ) -> Option<Holder> {
+        out: &mut Outbox,
+    ) {
         let weight = Terms::weight_of(terms);
         word.put_back(weight);
         self.lanes.release(Terms::lane_of(terms), weight, &self.waiters);
-        holder.and_then(|key| self.holders.remove(key))
+        let holder = holder.and_then(|key| self.holders.remove(key));
+        if let Some(watch) = holder.and_then(Holder::into_watch) {
+            out.rest().released = Some(watch);
+        }
     }
 
-    /// One who waits is polled. `None` where it has to wait on.
+    /// One who waits is polled.
     pub(super) fn claim(
         &mut self,
         key: usize,
+        waker: &Waker,
         now: Option<Instant>,
         word: &Word,
         out: &mut Outbox,
-    ) -> Option<Entry> {
-        let waiter = self.waiters.get_mut(key)?;
+    ) -> Claimed {
+        let Some(waiter) = self.waiters.get_mut(key) else { return Claimed::InVain };
         match waiter.stage {
-            Stage::InLine => return None,
+            Stage::InLine => {
+                return match &waiter.waker {
+                    Some(own) if own.will_wake(waker) => Claimed::InLine,
+                    _ => Claimed::InVain,
+                };
+            }
             Stage::Offered(_) => self.end_offer(key),
             Stage::Lapsed => {}
-            Stage::Refused(_) => {
+            Stage::Refused => {
                 self.refused -= 1;
-                let mut waiter = self.waiters.remove(key)?;
-                let stage = mem::replace(&mut waiter.stage, Stage::Lapsed);
-                out.left = Some(waiter);
-                return match stage {
-                    Stage::Refused(verdict) => Some(Entry::Refused(verdict)),
-                    _ => None,
-                };
+                let mut waiter = self.waiters.remove(key);
+                let verdict = waiter.as_mut().and_then(|waiter| waiter.more().verdict.take());
+                out.bury(waiter);
+                let verdict = verdict.unwrap_or_else(|| Refusal::Closed.into());
+                return Claimed::Over(Entry::Refused(verdict));
             }
         }
         let Admission::Now = self.admission_of(key, now, false, word) else {
@@ -504,13 +535,18 @@ impl State {
                 waiter.stage = Stage::InLine;
             }
             self.lanes.insert(key, &mut self.waiters);
-            return None;
+            return Claimed::InVain;
         };
-        let mut waiter = self.waiters.remove(key)?;
-        let name = waiter.name.take();
-        let held = self.take(waiter.terms.as_deref(), name, waiter.lane, now, word);
-        out.left = Some(waiter);
-        Some(Entry::Holding(held))
+        let mut waiter = self.waiters.remove(key);
+        let more = waiter.as_mut().and_then(|waiter| waiter.more.as_deref_mut());
+        let held = match more {
+            None => self.take(None, None, MAIN, now, word),
+            Some(More { name, terms, lane, .. }) => {
+                self.take(terms.as_deref(), name.take(), *lane, now, word)
+            }
+        };
+        out.bury(waiter);
+        Claimed::Over(Entry::Holding(held))
     }
 
     /// One who waits has to wait on, and is to be woken by `waker` from now on.
@@ -518,37 +554,37 @@ impl State {
         &mut self,
         key: usize,
         waker: Waker,
-        timer: Option<TimerHandle>,
+        timer: Option<&TimerHandle>,
         out: &mut Outbox,
     ) {
         let Some(waiter) = self.waiters.get_mut(key) else { return };
         out.old_waker = waiter.waker.replace(waker);
-        out.old_timer = self.go_by(timer);
+        self.go_by(timer, out);
     }
 
     /// One who waits is gone.
-    pub(super) fn leave(&mut self, key: usize) -> Option<Waiter> {
-        match self.waiters.get(key)?.stage {
-            Stage::InLine => self.lanes.remove(key, &mut self.waiters),
-            Stage::Offered(_) => self.end_offer(key),
-            Stage::Lapsed => {}
-            Stage::Refused(_) => self.refused -= 1,
+    pub(super) fn leave(&mut self, key: usize, out: &mut Outbox) {
+        match self.waiters.get(key).map(|waiter| waiter.stage) {
+            Some(Stage::InLine) => self.lanes.remove(key, &mut self.waiters),
+            Some(Stage::Offered(_)) => self.end_offer(key),
+            Some(Stage::Refused) => self.refused -= 1,
+            Some(Stage::Lapsed) | None => {}
         }
-        self.waiters.remove(key)
+        out.bury(self.waiters.remove(key));
     }
 
     /// Tells one who waits that it waits in vain.
     pub(super) fn refuse(&mut self, key: usize, verdict: Verdict, out: &mut Outbox) {
-        let Some(waiter) = self.waiters.get(key) else { return };
-        match waiter.stage {
-            Stage::InLine => self.lanes.remove(key, &mut self.waiters),
-            Stage::Offered(_) => self.end_offer(key),
-            Stage::Lapsed => {}
-            Stage::Refused(_) => return,
+        match self.waiters.get(key).map(|waiter| waiter.stage) {
+            Some(Stage::InLine) => self.lanes.remove(key, &mut self.waiters),
+            Some(Stage::Offered(_)) => self.end_offer(key),
+            Some(Stage::Lapsed) => {}
+            Some(Stage::Refused) | None => return,
         }
         self.refused += 1;
         if let Some(waiter) = self.waiters.get_mut(key) {
-            waiter.stage = Stage::Refused(verdict);
+            waiter.stage = Stage::Refused;
+            waiter.more().verdict = Some(verdict);
             out.wake(waiter.waker.take());
         }
     }
@@ -576,13 +612,13 @@ impl State {
 
     pub(in crate::limit) fn queued(&self) -> Vec<Queued> {
         let mut waiters: Vec<_> = self.waiters.iter().map(|(_, waiter)| waiter).collect();
-        waiters.retain(|waiter| !matches!(waiter.stage, Stage::Refused(_)));
-        waiters.sort_by_key(|waiter| waiter.came);
+        waiters.retain(|waiter| !matches!(waiter.stage, Stage::Refused));
+        waiters.sort_by_key(|waiter| self.turn_of(waiter.turn));
         let queued = waiters.into_iter().map(|waiter| Queued {
             name: waiter.name().cloned(),
             weight: waiter.weight(),
-            priority: waiter.priority,
-            since: waiter.since,
+            priority: waiter.priority(),
+            since: waiter.more.as_ref().and_then(|more| more.since),
         });
         queued.collect()
     }
@@ -597,7 +633,7 @@ impl State {
     pub(super) fn settle(&mut self, holder: usize, unit: &str, actual: u64, now: Instant) -> bool {
         let Some(holder) = self.holders.get_mut(holder) else { return false };
         let mut found = false;
-        for (rated, charge) in self.rates.iter_mut().zip(&mut holder.charges) {
+        for (rated, charge) in self.rates.iter_mut().zip(holder.charges.iter_mut()) {
             if rated.meter.unit().map_or(Terms::CALLS, |unit| &**unit) == unit {
                 *charge = rated.meter.settle(charge, actual, now);
                 found = true;
@@ -607,44 +643,58 @@ impl State {
     }
 
     /// Offers what is free, to whoever is first, and sets the alarms that this takes.
+    #[inline]
     pub(super) fn serve(&mut self, now: Option<Instant>, word: &Word, out: &mut Outbox) {
+        let Some(first) = self.lanes.first().and_then(|key| self.waiters.get(key)) else { return };
+        // What all need is one permit, at the least, and mostly there is none.
+        let is_plain = first.more.is_none() && self.timer.is_some();
+        match word.free() {
+            0 if is_plain => {}
+            free if is_plain && free <= self.reserved => self.begin_window(out),
+            _ => self.serve_line(now, word, out),
+        }
+    }
+
+    #[inline]
+    fn begin_window(&mut self, out: &mut Outbox) {
+        if !self.window_alarm {
+            self.window_alarm = true;
+            self.window += 1;
+            out.rest().window = self.timer.clone();
+        }
+    }
+
+    fn serve_line(&mut self, now: Option<Instant>, word: &Word, out: &mut Outbox) {
+        // Where no timer could pass over somebody who isn't polled, all are asked.
+        let reserved = self.timer.is_some();
         let mut blocked = None;
         while let Some(key) = self.lanes.first() {
-            // Where no timer could pass over somebody who isn't polled, all are asked.
-            let reserved = self.timer.is_some();
-            match self.admission_of(key, now, reserved, word) {
-                Admission::Now => self.offer(key, out),
-                Admission::At(at) => {
-                    self.set_wait(at, out);
-                    blocked = Some(key);
-                    break;
-                }
-                Admission::Later => {
-                    blocked = Some(key);
-                    break;
-                }
+            let admission = self.admission_of(key, now, reserved, word);
+            if let Admission::Now = admission {
+                self.offer(key, out);
+                continue;
             }
+            if let Admission::At(at) = admission {
+                self.set_wait(at, out);
+            }
+            blocked = Some(key);
+            break;
         }
-        let others_wait = word.free() > 0 && self.lanes.len() > 0 && !self.paused;
-        if !others_wait || self.timer.is_none() {
-            return;
-        }
+        let others_wait = self.lanes.len() > 0 && word.free() > 0 && !self.paused;
+        let Some(timer) = self.timer.as_ref().filter(|_| others_wait) else { return };
         if self.fresh.len() > 0 {
-            if !self.window_alarm {
-                self.window_alarm = true;
-                self.window += 1;
-                out.window = self.timer.clone();
-            }
+            self.begin_window(out);
         } else if let Some(waiter) = blocked.and_then(|key| self.waiters.get(key)) {
             // It may need more than others do who stand behind it.
-            if waiter.terms.is_some() && self.lanes.len() > 1 {
-                if let Some(windows) = self.probe.begin(waiter.came) {
-                    out.probe = self.timer.clone().map(|timer| (timer, WINDOW * windows));
+            if waiter.terms().is_some() && self.lanes.len() > 1 {
+                if let Some(windows) = self.probe.begin(waiter.turn) {
+                    out.rest().probe = Some((timer.clone(), WINDOW * windows));
                 }
             }
         }
     }
 
+    #[inline]
     fn admission_of(
         &mut self,
         key: usize,
@@ -654,14 +704,14 @@ impl State {
     ) -> Admission {
         let Some(waiter) = self.waiters.get(key) else { return Admission::Later };
         // It is in the waiter's hands, too: dropping this one ends nothing.
-        let (terms, lane) = (waiter.terms.clone(), waiter.lane);
+        let (terms, lane) = (waiter.terms().cloned(), waiter.lane());
         self.admission(terms.as_deref(), lane, now, reserved, word)
     }
 
     fn set_wait(&mut self, at: Instant, out: &mut Outbox) {
         if at != Instant::NEVER && self.wait_alarm.is_none_or(|set| at < set) {
             self.wait_alarm = Some(at);
-            out.wait = Some(at);
+            out.rest().wait = Some(at);
         }
     }
 
@@ -671,10 +721,10 @@ impl State {
         let Some(waiter) = self.waiters.get_mut(key) else { return };
         waiter.stage = Stage::Offered(self.window);
         out.wake(waiter.waker.take());
-        let (lane, weight) = (waiter.lane, waiter.weight());
+        let (lane, weight) = (waiter.lane(), waiter.weight());
         self.reserved = self.reserved.saturating_add(weight);
         for rated in &mut self.rates {
-            let cost = Terms::cost_of(waiter.terms.as_deref(), rated.meter.unit());
+            let cost = Terms::cost_of(waiter.terms().map(|terms| &**terms), rated.meter.unit());
             rated.reserved = rated.reserved.saturating_add(cost);
         }
         self.lanes.reserve(lane, weight, &self.waiters);
@@ -685,10 +735,10 @@ impl State {
         self.fresh.remove(key, &mut self.waiters);
         let Some(waiter) = self.waiters.get_mut(key) else { return };
         waiter.stage = Stage::Lapsed;
-        let (lane, weight) = (waiter.lane, waiter.weight());
+        let (lane, weight) = (waiter.lane(), waiter.weight());
         self.reserved = self.reserved.saturating_sub(weight);
         for rated in &mut self.rates {
-            let cost = Terms::cost_of(waiter.terms.as_deref(), rated.meter.unit());
+            let cost = Terms::cost_of(waiter.terms().map(|terms| &**terms), rated.meter.unit());
             rated.reserved = rated.reserved.saturating_sub(cost);
         }
         self.lanes.unreserve(lane, weight, &self.waiters);
@@ -703,8 +753,8 @@ impl State {
         }
         let mut lapsed = 0_usize;
         while let Some(key) = self.fresh.first() {
-            match self.waiters.get(key).map(|waiter| &waiter.stage) {
-                Some(Stage::Offered(window)) if *window < self.window => self.end_offer(key),
+            match self.waiters.get(key).map(|waiter| waiter.stage) {
+                Some(Stage::Offered(window)) if window < self.window => self.end_offer(key),
                 _ => break,
             }
             lapsed += 1;
@@ -721,7 +771,7 @@ impl State {
     /// Wakes whoever holds up the others, to see whether anybody polls it.
     pub(super) fn end_probe(&mut self, out: &mut Outbox) {
         let Some(key) = self.lanes.first() else { return self.probe.end(None) };
-        let came = self.waiters.get(key).map(|waiter| waiter.came);
+        let came = self.waiters.get(key).map(|waiter| waiter.turn);
         let is_due = self.probe.is_for(came);
         self.probe.end(came);
         if is_due && self.fresh.len() == 0 {
@@ -744,16 +794,19 @@ impl State {
     }
 
     /// Goes by the timer of whoever came last. What was set on another one may never ring.
-    fn go_by(&mut self, timer: Option<TimerHandle>) -> Option<TimerHandle> {
-        let same = match (&self.timer, &timer) {
+    fn go_by(&mut self, timer: Option<&TimerHandle>, out: &mut Outbox) {
+        let same = match (&self.timer, timer) {
             (Some(old), Some(new)) => old.is_same(new),
+            (None, None) => true,
             _ => false,
         };
         if same {
-            return timer;
+            return;
         }
         self.window_alarm = false;
         self.probe.end(None);
-        mem::replace(&mut self.timer, timer)
+        if let Some(old) = mem::replace(&mut self.timer, timer.cloned()) {
+            out.rest().old_timer = Some(old);
+        }
     }
 }

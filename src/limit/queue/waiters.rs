@@ -1,33 +1,27 @@
 //! Those who wait, each at a key of its own, and the lists that they stand in.
 
+use alloc::boxed::Box;
 use core::task::Waker;
 
-use super::Verdict;
+use super::{Verdict, lanes::MAIN};
 use crate::{abort::Name, limit::claim::Terms, slab::Slab, sync::Arc, time::Instant};
 
-/// Where in its line somebody stands: first by rank, then by when it came. Less is earlier.
+/// Where in its line somebody stands: first by rank, then by its turn. Less is earlier.
 pub(super) type Place = (i128, u64);
 
-/// One who waits.
+/// One who waits. It is small: most are told apart by no more than when they came.
 #[derive(Debug)]
 pub(super) struct Waiter {
     /// Whom to wake. Gone once it was.
     pub(super) waker: Option<Waker>,
-    pub(super) place: Place,
-    /// How many came before.
-    pub(super) came: u64,
-    pub(super) lane: usize,
-    pub(super) priority: i32,
-    /// In a limit that is tracked.
-    pub(super) name: Option<Name>,
-    pub(super) terms: Option<Arc<Terms>>,
+    /// Its own: in the order in which they came, or the other way round where the last one is first.
+    pub(super) turn: u64,
     pub(super) stage: Stage,
-    /// Where the limit goes by the clock.
-    pub(super) since: Option<Instant>,
-    pub(super) links: Links,
+    links: Links,
+    pub(super) more: Option<Box<More>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Stage {
     /// In its line.
     InLine,
@@ -36,27 +30,73 @@ pub(super) enum Stage {
     /// It was, and didn't in time.
     Lapsed,
     /// It was refused.
-    Refused(Verdict),
+    Refused,
 }
 
-/// Its neighbours in a [`List`].
+/// What makes a waiter differ from others.
 #[derive(Debug, Default)]
-pub(super) struct Links {
-    before: Option<usize>,
-    after: Option<usize>,
+pub(super) struct More {
+    pub(super) rank: i128,
+    pub(super) lane: usize,
+    pub(super) priority: i32,
+    /// In a limit that is tracked.
+    pub(super) name: Option<Name>,
+    pub(super) terms: Option<Arc<Terms>>,
+    /// Where the limit goes by the clock.
+    pub(super) since: Option<Instant>,
+    /// Why it is refused.
+    pub(super) verdict: Option<Verdict>,
 }
+
+/// Its neighbours in a [`List`], or [`NOBODY`].
+#[derive(Clone, Copy, Debug)]
+struct Links {
+    before: u32,
+    after: u32,
+}
+
+/// There is no memory for so many.
+const NOBODY: u32 = u32::MAX;
+
+const ALONE: Links = Links { before: NOBODY, after: NOBODY };
 
 impl Waiter {
+    pub(super) const fn new(waker: Waker, turn: u64, more: Option<Box<More>>) -> Self {
+        Self { waker: Some(waker), turn, stage: Stage::InLine, links: ALONE, more }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        (self.more.as_ref().map_or(0, |more| more.rank), self.turn)
+    }
+
+    pub(super) fn lane(&self) -> usize {
+        self.more.as_ref().map_or(MAIN, |more| more.lane)
+    }
+
+    pub(super) fn priority(&self) -> i32 {
+        self.more.as_ref().map_or(0, |more| more.priority)
+    }
+
+    pub(super) fn terms(&self) -> Option<&Arc<Terms>> {
+        self.more.as_ref()?.terms.as_ref()
+    }
+
+    pub(super) fn name(&self) -> Option<&Name> {
+        let more = self.more.as_ref()?;
+        more.name.as_ref().or_else(|| more.terms.as_ref()?.name.as_ref())
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        Terms::weight_of(self.terms().map(|terms| &**terms))
+    }
+
     pub(super) const fn is_in_line(&self) -> bool {
         matches!(self.stage, Stage::InLine)
     }
 
-    pub(super) fn name(&self) -> Option<&Name> {
-        self.name.as_ref().or_else(|| self.terms.as_ref()?.name.as_ref())
-    }
-
-    pub(super) fn weight(&self) -> usize {
-        Terms::weight_of(self.terms.as_deref())
+    /// To be filled in.
+    pub(super) fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
     }
 }
 
@@ -87,9 +127,9 @@ impl List {
     pub(super) fn push_last(&mut self, key: usize, waiters: &mut Waiters) {
         self.len += 1;
         let before = self.last.replace(key);
-        link(waiters, key, before, None);
+        link(waiters, key, |links| *links = Links { before: short(before), after: NOBODY });
         match before {
-            Some(before) => links(waiters, before, |links| links.after = Some(key)),
+            Some(before) => link(waiters, before, |links| links.after = short(Some(key))),
             None => self.first = Some(key),
         }
     }
@@ -97,25 +137,25 @@ impl List {
     pub(super) fn push_first(&mut self, key: usize, waiters: &mut Waiters) {
         self.len += 1;
         let after = self.first.replace(key);
-        link(waiters, key, None, after);
+        link(waiters, key, |links| *links = Links { before: NOBODY, after: short(after) });
         match after {
-            Some(after) => links(waiters, after, |links| links.before = Some(key)),
+            Some(after) => link(waiters, after, |links| links.before = short(Some(key))),
             None => self.last = Some(key),
         }
     }
 
     /// Takes out one that stands in it.
     pub(super) fn remove(&mut self, key: usize, waiters: &mut Waiters) {
-        let Some(waiter) = waiters.get_mut(key) else { return };
-        let (before, after) = (waiter.links.before.take(), waiter.links.after.take());
+        let Some(waiter) = waiters.get(key) else { return };
+        let Links { before, after } = waiter.links;
         self.len -= 1;
-        match before {
-            Some(before) => links(waiters, before, |links| links.after = after),
-            None => self.first = after,
+        match long(before) {
+            Some(before) => link(waiters, before, |links| links.after = after),
+            None => self.first = long(after),
         }
-        match after {
-            Some(after) => links(waiters, after, |links| links.before = before),
-            None => self.last = before,
+        match long(after) {
+            Some(after) => link(waiters, after, |links| links.before = before),
+            None => self.last = long(before),
         }
     }
 
@@ -126,12 +166,16 @@ impl List {
     }
 }
 
-fn link(waiters: &mut Waiters, key: usize, before: Option<usize>, after: Option<usize>) {
-    links(waiters, key, |links| *links = Links { before, after });
-}
-
-fn links(waiters: &mut Waiters, key: usize, change: impl FnOnce(&mut Links)) {
+fn link(waiters: &mut Waiters, key: usize, change: impl FnOnce(&mut Links)) {
     if let Some(waiter) = waiters.get_mut(key) {
         change(&mut waiter.links);
     }
+}
+
+fn short(key: Option<usize>) -> u32 {
+    key.map_or(NOBODY, |key| key as u32)
+}
+
+fn long(key: u32) -> Option<usize> {
+    (key != NOBODY).then_some(key as usize)
 }

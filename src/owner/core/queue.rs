@@ -32,61 +32,94 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     state: Mutex<State>,
-    /// How many have come since the task looked. Relaxed: written under the lock, and read by the task to put in their
-    /// order those that it puts off itself; between two threads there is none.
-    came: AtomicU32,
+    /// How many were woken since the task looked, and `NOTED`.
+    ///
+    /// Changed under the lock. Relaxed where it is read without: the task reads it to save itself a look, and to put in
+    /// their order those that it puts off itself. What it misses there it finds before it rests.
+    news: AtomicU32,
 }
 
-#[derive(Debug, Default)]
+/// Something else than a wake-up has come.
+const NOTED: u32 = 1 << 31;
+
+#[derive(Debug)]
 struct State {
     /// The first woken first.
     woken: Fifo<Arc<Seat>>,
+    /// Woken by the first who comes, while the task rests.
     task: Option<Waker>,
     /// The task is at it.
     polling: bool,
-    /// Something else than a wake-up has come.
-    noted: bool,
     /// Nobody looks any more.
     closed: bool,
 }
 
+/// Whoever makes a queue is about to look.
+impl Default for State {
+    fn default() -> Self {
+        Self { woken: Fifo::default(), task: None, polling: true, closed: false }
+    }
+}
+
 impl Queue {
     /// The task begins to look.
-    pub(crate) fn enter(&self, task: &Waker) {
-        let known = self.state.with(|state| {
-            state.polling = true;
-            state.task.as_ref().is_some_and(|known| known.will_wake(task))
-        });
-        if !known {
-            let mut task = Some(task.clone());
-            self.state.with(|state| mem::swap(&mut state.task, &mut task));
-            drop(task);
-        }
+    pub(crate) fn enter(&self) {
+        self.state.with(|state| state.polling = true);
     }
 
     /// Takes out who was woken, into a list that is empty.
     pub(crate) fn take(&self, into: &mut Fifo<Arc<Seat>>) {
+        if self.news.load(Ordering::Relaxed) == 0 {
+            return;
+        }
         self.state.with(|state| {
-            state.noted = false;
-            self.came.store(0, Ordering::Relaxed);
+            self.news.store(0, Ordering::Relaxed);
             mem::swap(&mut state.woken, into);
         });
     }
 
     /// How many were woken since.
     pub(crate) fn came(&self) -> u32 {
-        self.came.load(Ordering::Relaxed)
+        self.news.load(Ordering::Relaxed) & !NOTED
     }
 
-    /// The task rests: ready, unless something has come since it looked.
-    pub(crate) fn rest(&self) -> Poll<()> {
-        self.state.with(|state| {
-            if state.noted || !state.woken.is_empty() {
-                return Poll::Pending;
-            }
-            state.polling = false;
-            Poll::Ready(())
-        })
+    /// The task rests, and is woken by whoever comes: ready, unless something has come since it looked.
+    pub(crate) fn rest(&self, task: &Waker) -> Poll<()> {
+        if self.news.load(Ordering::Relaxed) != 0 {
+            return Poll::Pending;
+        }
+        let is_known = |known: &Waker| known.will_wake(task);
+        let rests = self.state.with(|state| {
+            if state.task.as_ref().is_some_and(is_known) { Some(self.looks(state)) } else { None }
+        });
+        if let Some(rests) = rests {
+            return rests;
+        }
+        self.know(task, |state| self.looks(state))
+    }
+
+    /// From now on `task` is the one that is woken, whatever becomes of this poll.
+    pub(crate) fn begin(&self, task: &Waker) {
+        self.know(task, |state| state.polling = true);
+    }
+
+    fn know<R>(&self, task: &Waker, then: impl FnOnce(&mut State) -> R) -> R {
+        let mut task = Some(task.clone());
+        let result = self.state.with(|state| {
+            mem::swap(&mut state.task, &mut task);
+            then(state)
+        });
+        drop(task);
+        result
+    }
+
+    /// Looks once more, under the lock.
+    fn looks(&self, state: &mut State) -> Poll<()> {
+        if self.news.load(Ordering::Relaxed) != 0 {
+            return Poll::Pending;
+        }
+        state.polling = false;
+        Poll::Ready(())
     }
 
     /// The task rests though something may have come: it has woken itself.
@@ -96,7 +129,7 @@ impl Queue {
 
     /// Something has come that the task has to look for.
     pub(crate) fn notify(&self) {
-        self.tell(|state| state.noted = true);
+        self.tell(|_| self.news(|news| news | NOTED));
     }
 
     fn push(&self, seat: Arc<Seat>) {
@@ -104,9 +137,14 @@ impl Queue {
         self.tell(|state| {
             if !state.closed {
                 seat.take().into_iter().for_each(|seat| state.woken.push(seat));
-                self.came.store(state.woken.len() as u32, Ordering::Relaxed);
+                self.news(|news| news + 1);
             }
         });
+    }
+
+    /// Under the lock.
+    fn news(&self, change: impl FnOnce(u32) -> u32) {
+        self.news.store(change(self.news.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 
     fn tell(&self, change: impl FnOnce(&mut State)) {

@@ -18,7 +18,7 @@ use super::join::{JoinHandle, Slot};
 use crate::{
     abort::{Aborted, Name, Position},
     operation::Operation,
-    owner::Lent,
+    owner::{Lent, core::Core},
     sync::Arc,
     wake::Panics,
 };
@@ -29,7 +29,12 @@ use crate::{
 /// nothing foreign.
 pub trait Child<E> {
     /// Drives it on.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Ended<E>>;
+    fn poll(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        at: At<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Ended<E>>;
 
     /// Ends it along with its nursery, and tells its handle.
     fn poll_abort(
@@ -47,6 +52,13 @@ pub trait Child<E> {
 
     /// Whether it fails alone.
     fn is_background(&self) -> bool;
+}
+
+/// Where a child is to be found.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    pub(super) core: &'a Arc<Core>,
+    pub(super) key: u32,
 }
 
 /// How a child has ended by itself.
@@ -247,8 +259,7 @@ impl<O> Drop for Keep<'_, O> {
 fn hand_over<O: Operation, V>(op: Pin<&mut Op<O>>, slot: Arc<Slot<V>>, result: Result<V, Aborted>) {
     let mut panics = Panics::default();
     panics.run(|| op.drop_in_place());
-    slot.fill(result);
-    drop(slot);
+    Slot::fill(slot, result);
     panics.resume();
 }
 
@@ -257,7 +268,12 @@ where
     O: Operation,
     K: Kind<O::Output, E, Value = V>,
 {
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, lent: &Lent<'_>) -> Poll<Ended<E>> {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        at: At<'_>,
+        lent: &Lent<'_>,
+    ) -> Poll<Ended<E>> {
         let mut this = self.as_mut().project();
         let op = this.op.as_mut().as_pin_mut().expect("it is polled until it has ended");
         if let Some(aborted) = this.slot.as_ref().and_then(|slot| slot.aborted()) {
@@ -265,18 +281,16 @@ where
             if self.as_mut().poll_abort(cx, lent, &aborted).is_pending() {
                 // It has begun, be it to end.
                 if let Some(slot) = self.project().slot {
-                    slot.introduce(cx.waker());
+                    slot.introduce(at);
                 }
                 return Poll::Pending;
             }
             return Poll::Ready(if has_begun { Ended::Aborted } else { Ended::NeverStarted });
         }
         let polled = op.poll(this.state, cx, lent);
-        if this.slot.as_mut().is_some_and(Slot::is_given_up) {
-            *this.slot = None;
-        }
+        Slot::give_up(this.slot);
         let Poll::Ready(result) = polled else {
-            if this.slot.as_ref().is_some_and(|slot| slot.introduce(cx.waker())) {
+            if this.slot.as_ref().is_some_and(|slot| slot.introduce(at)) {
                 cx.waker().wake_by_ref();
             }
             return Poll::Pending;
@@ -322,7 +336,8 @@ where
         panics.run(|| this.state.set(O::State::default()));
         panics.run(|| this.op.drop_in_place());
         if let Some(slot) = slot {
-            slot.fill(Err(slot.aborted().unwrap_or_else(|| aborted.clone())));
+            let why = slot.aborted().unwrap_or_else(|| aborted.clone());
+            Slot::fill(slot, Err(why));
         }
         panics.resume();
     }

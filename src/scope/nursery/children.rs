@@ -9,7 +9,7 @@ use core::{
 };
 
 use super::{
-    child::Child,
+    child::{At, Child},
     outcome::Outcome,
     places::Places,
     shared::{ChildOf, EndedOf, Family, Shared},
@@ -116,7 +116,7 @@ impl<F: Family> Children<F> {
                     Some(Turn::Of(key)) => (*key, self.poll_by_key(*key, core, lent)),
                     Some(Turn::By(seat)) if !seat.begin_poll() => continue,
                     Some(Turn::By(seat)) if seat.key() == BODY => return,
-                    Some(Turn::By(seat)) => (seat.key(), self.poll_by_seat(seat, lent)),
+                    Some(Turn::By(seat)) => (seat.key(), self.poll_by_seat(seat, core, lent)),
                 };
                 if let Poll::Ready(ended) = ended {
                     if let Some(child) = self.places.remove(key) {
@@ -146,7 +146,8 @@ impl<F: Family> Children<F> {
     fn poll_by_key(&mut self, key: u32, core: &Arc<Core>, lent: &Lent<'_>) -> Poll<EndedOf<F>> {
         let Some(child) = self.places.get_mut(key) else { return Poll::Pending };
         let loan = self.lender.lend(key, core);
-        let polled = child.as_mut().poll(&mut Context::from_waker(&loan.waker), lent);
+        let at = At { core, key };
+        let polled = child.as_mut().poll(&mut Context::from_waker(&loan.waker), at, lent);
         if polled.is_ready() {
             self.lender.end(loan);
         } else if self.lender.take_back(loan) {
@@ -156,10 +157,16 @@ impl<F: Family> Children<F> {
     }
 
     #[inline]
-    fn poll_by_seat(&mut self, seat: &Arc<Seat>, lent: &Lent<'_>) -> Poll<EndedOf<F>> {
-        let Some(child) = self.places.get_mut(seat.key()) else { return Poll::Pending };
+    fn poll_by_seat(
+        &mut self,
+        seat: &Arc<Seat>,
+        core: &Arc<Core>,
+        lent: &Lent<'_>,
+    ) -> Poll<EndedOf<F>> {
+        let at = At { core, key: seat.key() };
+        let Some(child) = self.places.get_mut(at.key) else { return Poll::Pending };
         let waker = Waker::from(seat.clone());
-        let polled = child.as_mut().poll(&mut Context::from_waker(&waker), lent);
+        let polled = child.as_mut().poll(&mut Context::from_waker(&waker), at, lent);
         if polled.is_ready() {
             seat.leave();
         }
@@ -175,10 +182,10 @@ impl<F: Family> Children<F> {
         outcome: &mut Outcome<F>,
     ) -> bool {
         let core = &shared.core;
-        shared.take_arrivals(&mut self.arrivals);
-        if self.arrivals.is_empty() {
+        if !shared.has_arrivals() {
             return false;
         }
+        shared.take_arrivals(&mut self.arrivals);
         let mut child = None;
         while let Err(panic) = caught(|| {
             while !core.abort.is_aborted() {
@@ -186,7 +193,8 @@ impl<F: Family> Children<F> {
                 let Some(new) = &mut child else { return };
                 let key = self.places.next_key();
                 let loan = self.lender.lend(key, core);
-                let polled = new.as_mut().poll(&mut Context::from_waker(&loan.waker), lent);
+                let at = At { core, key };
+                let polled = new.as_mut().poll(&mut Context::from_waker(&loan.waker), at, lent);
                 match (polled, child.take()) {
                     (Poll::Ready(ended), Some(child)) => {
                         self.lender.end(loan);

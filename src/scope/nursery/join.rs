@@ -5,13 +5,15 @@ use core::{
     future::Future,
     mem,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use futures_core::FusedFuture;
 
+use super::child::At;
 use crate::{
     abort::{AbortReason, Aborted, Position},
+    owner::core::{Core, Seat},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU8, Ordering},
@@ -44,55 +46,47 @@ use crate::{
 /// Dropping it lets the child run on, and what that comes to is dropped. A handle that is kept and never polled, or
 /// [forgotten](core::mem::forget), holds up nobody.
 pub struct JoinHandle<T> {
-    slot: Arc<Slot<T>>,
-    /// Its task is to be woken.
-    waits: bool,
+    /// Until it was ready.
+    slot: Option<Arc<Slot<T>>>,
 }
 
 /// What a child and its handle share.
 pub(super) struct Slot<T> {
-    /// `ABORTED` and `KNOWN`. Release where it is set, with Acquire where it is read: the reason is there by then.
+    /// Changed under the lock. Release where it is, with Acquire where it is read by the other of the two: what goes
+    /// with it is there by then.
     flags: AtomicU8,
     state: Mutex<State<T>>,
 }
 
 /// The handle wants the child to end.
 const ABORTED: u8 = 1;
-/// The handle can wake the child.
-const KNOWN: u8 = 2;
+/// The child has begun, and was pending.
+const BEGUN: u8 = 2;
+/// The child has ended.
+const FILLED: u8 = 4;
+/// The task of the handle is to be woken.
+const WAITS: u8 = 8;
 
 enum State<T> {
-    /// As `Open`, with nothing in it.
-    New,
-    Open(Open),
+    Open { handle: Option<Waker>, child: Known },
     Filled(Result<T, Aborted>),
     Taken,
 }
 
-#[derive(Default)]
-struct Open {
-    handle: Option<Waker>,
-    child: Option<Waker>,
-    aborted: Option<Aborted>,
-}
-
-impl<T> State<T> {
-    /// What is kept until it is filled.
-    fn open(&mut self) -> Option<&mut Open> {
-        if let Self::New = self {
-            *self = Self::Open(Open::default());
-        }
-        match self {
-            Self::Open(open) => Some(open),
-            _ => None,
-        }
-    }
+/// What a handle knows of its child.
+enum Known {
+    Nothing,
+    /// Where it is to be found.
+    Key(Arc<Core>, u32),
+    /// The handle wants it to end.
+    Aborted(Aborted),
 }
 
 impl<T> Default for Slot<T> {
     #[inline]
     fn default() -> Self {
-        Self { flags: AtomicU8::new(0), state: Mutex::new(State::New) }
+        let state = State::Open { handle: None, child: Known::Nothing };
+        Self { flags: AtomicU8::new(0), state: Mutex::new(state) }
     }
 }
 
@@ -100,7 +94,16 @@ impl<T> Slot<T> {
     pub(super) fn new() -> (Arc<Self>, JoinHandle<T>) {
         // It is made in its place so.
         let slot = Arc::<Self>::default();
-        (slot.clone(), JoinHandle { slot, waits: false })
+        (slot.clone(), JoinHandle { slot: Some(slot) })
+    }
+
+    /// Under the lock.
+    fn raise(&self, flag: u8) {
+        self.flags.store(self.flags.load(Ordering::Relaxed) | flag, Ordering::Release);
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        self.flags.load(Ordering::Acquire) & flag != 0
     }
 
     /// Whether the handle is gone.
@@ -108,24 +111,31 @@ impl<T> Slot<T> {
         Arc::strong_count(this) == 1
     }
 
-    /// Whether the handle is gone, and has not aborted the child before: perhaps while that was polled.
-    pub(super) fn is_given_up(this: &mut Arc<Self>) -> bool {
-        let is_live = |slot: &mut Self| match slot.state.get_mut() {
-            State::New => true,
-            State::Open(open) => open.aborted.is_none(),
-            State::Filled(_) | State::Taken => false,
-        };
-        Self::is_alone(this) && Arc::get_mut(this).is_some_and(is_live)
+    /// Drops what is shared with nobody: the handle is gone, perhaps while the child was polled, and has not aborted it
+    /// before.
+    #[inline]
+    pub(super) fn give_up(place: &mut Option<Arc<Self>>) {
+        let Some(this) = place.take_if(|this| Self::is_alone(this)) else { return };
+        match Arc::try_unwrap(this) {
+            Ok(mut slot) => {
+                if let State::Open { child: Known::Aborted(_), .. } = slot.state.get_mut() {
+                    *place = Some(Arc::new(slot));
+                }
+            }
+            Err(this) => *place = Some(this),
+        }
     }
 
     /// Why the handle wants the child to end, if it does.
     #[inline]
     pub(super) fn aborted(&self) -> Option<Aborted> {
-        if self.flags.load(Ordering::Acquire) & ABORTED == 0 {
-            return None;
-        }
+        if self.has(ABORTED) { self.reason() } else { None }
+    }
+
+    #[cold]
+    fn reason(&self) -> Option<Aborted> {
         self.state.with(|state| match state {
-            State::Open(open) => open.aborted.clone(),
+            State::Open { child: Known::Aborted(aborted), .. } => Some(aborted.clone()),
             _ => None,
         })
     }
@@ -133,36 +143,89 @@ impl<T> Slot<T> {
     /// Whether the child has been polled, and was pending.
     pub(super) fn has_begun(&self) -> bool {
         // Relaxed: only the child sets it.
-        self.flags.load(Ordering::Relaxed) & KNOWN != 0
+        self.flags.load(Ordering::Relaxed) & BEGUN != 0
     }
 
-    /// The child is pending: from now on the handle wakes it by `waker`. Tells whether it has asked it to end
-    /// meanwhile.
-    pub(super) fn introduce(&self, waker: &Waker) -> bool {
+    /// The child is pending: from now on the handle finds it. Tells whether it has asked it to end meanwhile.
+    pub(super) fn introduce(&self, at: At<'_>) -> bool {
         if self.has_begun() {
             return false;
         }
-        let mut new = Some(waker.clone());
-        let is_aborted = self.state.with(|state| {
-            self.flags.fetch_or(KNOWN, Ordering::Relaxed);
-            state.open().is_some_and(|open| {
-                mem::swap(&mut open.child, &mut new);
-                open.aborted.is_some()
-            })
-        });
-        drop(new);
-        is_aborted
+        self.state.with(|state| {
+            self.raise(BEGUN);
+            match state {
+                State::Open { child: Known::Aborted(_), .. } => true,
+                State::Open { child, .. } => {
+                    *child = Known::Key(at.core.clone(), at.key);
+                    false
+                }
+                State::Filled(_) | State::Taken => false,
+            }
+        })
     }
 
     /// Hands over what the child came to, or what came of it.
-    pub(super) fn fill(&self, result: Result<T, Aborted>) {
-        let before = self.state.with(|state| mem::replace(state, State::Filled(result)));
-        if let State::Open(Open { handle, child, aborted }) = before {
-            let mut panics = Panics::default();
-            panics.run(|| drop((child, aborted)));
-            panics.wake_all(handle);
+    pub(super) fn fill(this: Arc<Self>, result: Result<T, Aborted>) {
+        let before = this.state.with(|state| {
+            this.raise(FILLED);
+            mem::replace(state, State::Filled(result))
+        });
+        let mut panics = Panics::default();
+        if let State::Open { handle: Some(handle), .. } = before {
+            // So that whoever is woken finds itself to be the only one that has it.
+            panics.run(|| drop(this));
             // It is none of the child's doing.
-            survived(|| panics.resume());
+            survived(|| handle.wake());
+        }
+        panics.resume();
+    }
+
+    /// Whoever fills it wakes `task`, unless it is filled.
+    fn register(&self, task: &Waker) -> Poll<()> {
+        let is_known = self.has(WAITS)
+            && self.state.with(|state| match state {
+                State::Open { handle, .. } => {
+                    handle.as_ref().is_some_and(|known| known.will_wake(task))
+                }
+                _ => false,
+            });
+        if is_known {
+            return Poll::Pending;
+        }
+        let mut new = Some(task.clone());
+        let polled = self.state.with(|state| match state {
+            State::Open { handle, .. } => {
+                self.raise(WAITS);
+                mem::swap(handle, &mut new);
+                Poll::Pending
+            }
+            State::Filled(_) | State::Taken => Poll::Ready(()),
+        });
+        drop(new);
+        polled
+    }
+
+    /// Takes the waker of the handle back.
+    #[cold]
+    fn forget(&self) {
+        let waker = self.state.with(|state| match state {
+            State::Open { handle, .. } => handle.take(),
+            _ => None,
+        });
+        let mut panics = Panics::default();
+        panics.run(|| drop(waker));
+        panics.resume();
+    }
+
+    /// What the child came to, which is there.
+    fn take(this: Arc<Self>) -> Result<T, Aborted> {
+        let state = match Arc::try_unwrap(this) {
+            Ok(slot) => slot.state.into_inner(),
+            Err(this) => this.state.with(|state| mem::replace(state, State::Taken)),
+        };
+        match state {
+            State::Filled(result) => result,
+            _ => unreachable!("it is taken once"),
         }
     }
 }
@@ -183,15 +246,17 @@ impl<T> JoinHandle<T> {
     /// # });
     /// ```
     pub fn abort(&self, reason: impl Into<AbortReason>) -> bool {
+        let Some(slot) = &self.slot else { return false };
         let mut reason = Some(Aborted::of(reason.into(), None, Position::Above));
-        let child = self.slot.state.with(|state| {
-            let open = state.open().filter(|open| open.aborted.is_none())?;
-            open.aborted = reason.take();
-            self.slot.flags.fetch_or(ABORTED, Ordering::Release);
-            open.child.take()
+        let known = slot.state.with(|state| match state {
+            State::Open { child: Known::Aborted(_), .. } | State::Filled(_) | State::Taken => None,
+            State::Open { child, .. } => {
+                slot.raise(ABORTED);
+                reason.take().map(|reason| mem::replace(child, Known::Aborted(reason)))
+            }
         });
-        if let Some(child) = child {
-            child.wake();
+        if let Some(Known::Key(core, key)) = known {
+            Seat::give_woken(&core, key);
         }
         reason.is_none()
     }
@@ -212,7 +277,7 @@ impl<T> JoinHandle<T> {
     /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.slot.state.with(|state| !matches!(state, State::New | State::Open(_)))
+        self.slot.as_ref().is_none_or(|slot| slot.has(FILLED))
     }
 }
 
@@ -220,64 +285,26 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, Aborted>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        enum Found<T> {
-            Ready(Result<T, Aborted>),
-            Known,
-            Pending,
+        let slot = self.slot.as_ref().expect("`JoinHandle` polled after completion");
+        if !slot.has(FILLED) {
+            ready!(slot.register(cx.waker()));
         }
-        let found = self.slot.state.with(|state| match state {
-            State::Open(Open { handle: Some(known), .. }) if known.will_wake(cx.waker()) => {
-                Found::Known
-            }
-            State::New | State::Open(_) => Found::Pending,
-            State::Filled(_) => match mem::replace(state, State::Taken) {
-                State::Filled(result) => Found::Ready(result),
-                _ => unreachable!("it was looked at"),
-            },
-            State::Taken => panic!("`JoinHandle` polled after completion"),
-        });
-        match found {
-            Found::Ready(result) => return Poll::Ready(result),
-            Found::Known => return Poll::Pending,
-            Found::Pending => {}
-        }
-        let mut new = Some(cx.waker().clone());
-        let ready = self.slot.state.with(|state| {
-            if let Some(open) = state.open() {
-                mem::swap(&mut open.handle, &mut new);
-            }
-            match mem::replace(state, State::Taken) {
-                State::Filled(result) => Some(result),
-                open => {
-                    *state = open;
-                    None
-                }
-            }
-        });
-        drop(new);
-        self.waits = ready.is_none();
-        ready.map_or(Poll::Pending, Poll::Ready)
+        self.slot.take().map_or(Poll::Pending, |slot| Poll::Ready(Slot::take(slot)))
     }
 }
 
 impl<T> FusedFuture for JoinHandle<T> {
     fn is_terminated(&self) -> bool {
-        self.slot.state.with(|state| matches!(state, State::Taken))
+        self.slot.is_none()
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
+    #[inline]
     fn drop(&mut self) {
-        if !self.waits {
-            return;
+        if let Some(slot) = self.slot.as_ref().filter(|slot| slot.has(WAITS)) {
+            slot.forget();
         }
-        let waker = self.slot.state.with(|state| match state {
-            State::Open(open) => open.handle.take(),
-            _ => None,
-        });
-        let mut panics = Panics::default();
-        panics.run(|| drop(waker));
-        panics.resume();
     }
 }
 

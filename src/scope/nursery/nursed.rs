@@ -14,10 +14,10 @@ use super::{
     judges::{Judges, sealed},
     outcome::First,
     run::Run,
-    shared::Family,
+    shared::{Family, Shared},
 };
 use crate::{
-    abort::{AbortReason, Aborted, Position},
+    abort::{AbortHandle, AbortReason, Aborted, Position},
     operation::{LeafState, Operation},
     owner::{Holding, Lent, core::Core},
     sync::Arc,
@@ -32,6 +32,7 @@ pub struct Nursed<Fut: Future, F: Family> {
     leaf: LeafState,
     output: Option<Fut::Output>,
     stage: BodyStage,
+    shared: Arc<Shared<F>>,
     /// Until its end.
     run: Option<Run<F>>,
     holding: Holding,
@@ -41,14 +42,15 @@ impl<Fut: Future, F: Family> Nursed<Fut, F> {
     /// What `begin` makes of its nursery is called for here, so that only that is kept: with a type parameter for
     /// `begin`, the compiler would find whoever awaits this to be no longer `Send`.
     pub(super) fn new(begin: impl FnOnce(F::Nursery) -> Fut) -> Self {
-        let run = Run::new();
-        let nursery = F::nursery(run.shared.clone());
+        let shared = Shared::new(Core::of_nursery(AbortHandle::new()));
+        let nursery = F::nursery(shared.clone());
         let mut new = Self {
             body: None,
             leaf: LeafState::default(),
             output: None,
             stage: BodyStage::default(),
-            run: Some(run),
+            shared,
+            run: Some(Run::default()),
             holding: Holding::default(),
         };
         // Where it panics, what it has spawned is dropped along.
@@ -72,13 +74,12 @@ where
         let run = this.run.as_mut().expect("a nursery was polled after completion");
         let (future, leaf, output) = (this.body, this.leaf, this.output);
         let mut body = Body { future, leaf, output, stage: this.stage };
-        ready!(run.poll(&mut body, cx, lent));
-        run.finish(lent);
-        let mut core = run.shared.core.clone();
+        ready!(run.poll(this.shared, &mut body, cx, lent));
         let first = run.outcome.first.take();
         *this.run = None;
+        let core = &this.shared.core;
         core.queue.close();
-        Core::tell_of_end(&mut core);
+        Shared::tell_of_end(this.shared);
         let by_child = match first {
             Some(First::Panic(panic)) => resume(panic),
             Some(First::Error(error)) => sealed::Judges::result(error),
@@ -91,15 +92,19 @@ where
     }
 }
 
-impl Core {
+impl<F: Family> Shared<F> {
     /// A nursery has ended, and nothing below its handle outlives it. Where nobody could notice, nothing is done.
-    fn tell_of_end(this: &mut Arc<Self>) {
-        if Arc::get_mut(this).is_none_or(|core| core.abort.is_watched_mut()) {
+    fn tell_of_end(this: &Arc<Self>) {
+        let core = &this.core;
+        let is_shared = Arc::strong_count(this) > 1 || Arc::strong_count(core) > 1;
+        if is_shared || core.abort.is_watched() {
             // Of what those do who are told there is nobody to be told.
-            survived(|| this.abort.abort(AbortReason::ScopeEnded));
+            survived(|| core.abort.abort(AbortReason::ScopeEnded));
         }
     }
+}
 
+impl Core {
     /// Why a nursery has come to nothing, as those see it who await it.
     fn end(&self) -> Aborted {
         match self.abort.check() {
@@ -146,8 +151,9 @@ where
     ) -> Poll<()> {
         let waker = ready!(self.as_mut().project().holding.poll_waker(cx.waker(), lent));
         let cx = &mut Context::from_waker(&waker);
-        if let Some(run) = self.as_mut().project().run {
-            run.shared.core.abort.pass_on(aborted.clone().at(Position::Above));
+        let this = self.as_mut().project();
+        if this.run.is_some() {
+            this.shared.core.abort.pass_on(aborted.clone().at(Position::Above));
             // A value that comes now comes too late.
             drop(ready!(self.as_mut().drive(cx, lent)));
         }
@@ -162,7 +168,8 @@ impl<Fut: Future, F: Family> PinnedDrop for Nursed<Fut, F> {
         let this = self.project();
         if let Some(run) = this.run.take() {
             let (future, leaf, output) = (this.body, this.leaf, this.output);
-            run.end_at_once(&mut Body { future, leaf, output, stage: this.stage });
+            let mut body = Body { future, leaf, output, stage: this.stage };
+            run.end_at_once(this.shared, &mut body);
         }
     }
 }
@@ -172,7 +179,7 @@ impl<Fut: Future, F: Family> fmt::Debug for Nursed<Fut, F> {
         let mut f = f.debug_struct("Nursed");
         f.field("stage", &self.run.as_ref().map_or("ended", Run::stage));
         if let Some(run) = &self.run {
-            f.field("children", &run.children.len()).field("scope", &run.shared.core);
+            f.field("children", &run.children.len()).field("scope", &self.shared.core);
         }
         f.finish_non_exhaustive()
     }

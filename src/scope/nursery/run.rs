@@ -13,11 +13,11 @@ use super::{
     children::Children,
     judges::Judges,
     outcome::{First, Outcome},
-    shared::{Family, Shared, StepOf},
+    shared::{Family, Idle, Shared, StepOf},
     turns::{BODY, Turn},
 };
 use crate::{
-    abort::{AbortHandle, AbortReason, Aborted, OnAbort, Position, WaitAborted},
+    abort::{AbortReason, Aborted, OnAbort, Position, WaitAborted},
     owner::{
         Lent, Link,
         core::{Core, Count, Seat},
@@ -29,14 +29,13 @@ use crate::{
 
 /// What a nursery keeps while it runs.
 pub(super) struct Run<F: Family> {
-    pub(super) shared: Arc<Shared<F>>,
     pub(super) children: Children<F>,
     stage: Stage<F>,
     pub(super) outcome: Outcome<F>,
     /// Hears of an abort from above, where there is somebody.
     above: Option<OnAbort>,
-    /// Woken when it is aborted.
-    waiting: WaitAborted,
+    /// Woken when it is aborted, once it has rested.
+    waiting: Option<WaitAborted>,
     /// When it began to end, where somebody is to be told.
     since: Option<Instant>,
 }
@@ -55,24 +54,22 @@ const PASSES: usize = 2;
 /// So often it looks in one poll for those that have come, spawned by those that came before.
 const GENERATIONS: usize = 32;
 
-impl<F: Family> Run<F> {
-    pub(super) fn new() -> Self {
-        let abort = AbortHandle::new();
-        let waiting = abort.aborted();
+impl<F: Family> Default for Run<F> {
+    fn default() -> Self {
         Self {
-            shared: Shared::new(Core::of_nursery(abort)),
             children: Children::default(),
             stage: Stage::New,
             outcome: Outcome::default(),
             above: None,
-            waiting,
+            waiting: None,
             since: None,
         }
     }
+}
 
+impl<F: Family> Run<F> {
     /// It is polled for the first time: now it is known who is above.
-    fn begin(&mut self, lent: &Lent<'_>) {
-        let core = &self.shared.core;
+    fn begin(&mut self, core: &Arc<Core>, lent: &Lent<'_>) {
         if let Some(name) = lent.own_name() {
             core.abort.set_name(name.clone());
         }
@@ -91,6 +88,7 @@ impl<F: Family> Run<F> {
     #[inline]
     pub(super) fn poll<Fut: Future>(
         &mut self,
+        shared: &Shared<F>,
         body: &mut Body<'_, Fut>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
@@ -98,42 +96,47 @@ impl<F: Family> Run<F> {
     where
         F::Error: Judges<Fut::Output>,
     {
-        let core = self.shared.core.clone();
-        let below = lent.with(Link::Child(&core));
-        if let Stage::New = self.stage {
-            self.begin(lent);
+        let core = &shared.core;
+        let below = lent.with(Link::Child(core));
+        match self.stage {
+            Stage::New => self.begin(core, lent),
+            _ => core.queue.enter(),
         }
-        core.queue.enter(cx.waker());
         for _ in 0..PASSES {
             let mut more = false;
             if let Stage::Running = self.stage {
                 if !core.abort.is_aborted() {
-                    more = self.poll_running(body, &core, &below);
+                    more = self.poll_running(shared, body, &below);
                 }
                 if core.abort.is_aborted() {
-                    self.begin_end(body, &core, cx, &below);
-                } else if !body.is_running()
-                    && self.children.len() == 0
-                    && self.shared.close_if_idle()
-                {
-                    self.begin_clean_up(&below);
+                    self.begin_end(shared, body, cx, &below);
+                } else if !body.is_running() && self.children.len() == 0 {
+                    match shared.close_if_idle() {
+                        Idle::Busy => {}
+                        Idle::CleanUp => self.begin_clean_up(shared, &below),
+                        Idle::Nothing => return Poll::Ready(()),
+                    }
                 }
             }
             if let Stage::Ending(aborted) = &self.stage {
                 let aborted = aborted.clone();
-                self.poll_ending(body, &core, &below, &aborted);
+                self.poll_ending(body, core, &below, &aborted);
                 if !body.is_running() && self.children.len() == 0 && core.members() == 0 {
-                    self.begin_clean_up(&below);
+                    self.begin_clean_up(shared, &below);
                 }
             }
             if let Stage::CleaningUp(begun) = &mut self.stage {
-                let next = || self.shared.next_step();
-                let cleaned = core.poll_clean_up(begun, next, cx, lent);
-                core.queue.leave();
+                let cleaned = core.poll_clean_up(begun, || shared.next_step(), cx, lent);
+                match cleaned {
+                    Poll::Pending => core.queue.leave(),
+                    Poll::Ready(()) => self.finish(shared, lent),
+                }
                 return cleaned;
             }
-            if !more && !self.children.turns.is_due() && core.queue.rest().is_ready() {
-                return self.wait_for_abort(cx);
+            let rests = !more && !self.children.turns.is_due();
+            if rests && core.queue.rest(cx.waker()).is_ready() {
+                self.wait_for_abort(core, cx);
+                return Poll::Pending;
             }
         }
         // There is more to do, after others.
@@ -142,14 +145,14 @@ impl<F: Family> Run<F> {
         Poll::Pending
     }
 
-    fn wait_for_abort(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn wait_for_abort(&mut self, core: &Core, cx: &mut Context<'_>) {
         if let Stage::Running = self.stage {
-            if Pin::new(&mut self.waiting).poll(cx).is_ready() {
-                self.waiting = self.shared.core.abort.aborted();
+            let waiting = self.waiting.get_or_insert_with(|| core.abort.aborted());
+            if Pin::new(waiting).poll(cx).is_ready() {
+                self.waiting = None;
                 cx.waker().wake_by_ref();
             }
         }
-        Poll::Pending
     }
 
     /// Polls those that were woken, and those that are new, for as long as it isn't aborted. Tells whether it has left
@@ -157,13 +160,14 @@ impl<F: Family> Run<F> {
     #[inline]
     fn poll_running<Fut: Future>(
         &mut self,
+        shared: &Shared<F>,
         body: &mut Body<'_, Fut>,
-        core: &Arc<Core>,
         lent: &Lent<'_>,
     ) -> bool
     where
         F::Error: Judges<Fut::Output>,
     {
+        let core = &shared.core;
         self.children.turns.begin(&core.queue);
         while let Some(turn) = self.children.poll_turns(core, lent, &mut self.outcome) {
             match turn {
@@ -186,7 +190,7 @@ impl<F: Family> Run<F> {
             }
         }
         for _ in 0..GENERATIONS {
-            let none = !self.children.poll_arrivals(&self.shared, lent, &mut self.outcome);
+            let none = !self.children.poll_arrivals(shared, lent, &mut self.outcome);
             if none || core.abort.is_aborted() {
                 return false;
             }
@@ -197,27 +201,27 @@ impl<F: Family> Run<F> {
     /// All that it owns is to end now.
     fn begin_end<Fut: Future>(
         &mut self,
+        shared: &Shared<F>,
         body: &mut Body<'_, Fut>,
-        core: &Arc<Core>,
         cx: &mut Context<'_>,
         lent: &Lent<'_>,
     ) {
+        let core = &shared.core;
         let aborted = core.refusal();
-        self.since = self.now(lent);
+        self.since = Self::now(shared, lent);
         body.drop_output(core, &mut self.outcome);
         self.children.abort(core, cx, lent, &aborted, &mut self.outcome);
         if body.is_running() && body.poll_abort(core, cx, lent, &aborted, &mut self.outcome) {
             Seat::give_woken(core, BODY);
         }
-        self.turn_away(&aborted);
+        self.turn_away(shared, &aborted);
         self.stage = Stage::Ending(aborted);
     }
 
     /// Lets nobody in any more; those that never were polled are told why.
-    fn turn_away(&mut self, aborted: &Aborted) {
-        let never_started = self.children.take_arrivals().chain(self.shared.close());
-        let core = &self.shared.core;
-        self.outcome.drop_each(core, never_started, Count::NeverStarted, aborted);
+    fn turn_away(&mut self, shared: &Shared<F>, aborted: &Aborted) {
+        let never_started = self.children.take_arrivals().chain(shared.close());
+        self.outcome.drop_each(&shared.core, never_started, Count::NeverStarted, aborted);
     }
 
     /// Polls those that were woken, of those that take their time.
@@ -238,25 +242,25 @@ impl<F: Family> Run<F> {
         }
     }
 
-    fn begin_clean_up(&mut self, lent: &Lent<'_>) {
-        self.since = self.since.or_else(|| self.now(lent));
+    fn begin_clean_up(&mut self, shared: &Shared<F>, lent: &Lent<'_>) {
+        self.since = self.since.or_else(|| Self::now(shared, lent));
         self.stage = Stage::CleaningUp(None);
     }
 
     /// The present, where somebody is to be told how long the end took.
-    fn now(&self, lent: &Lent<'_>) -> Option<Instant> {
-        if self.shared.tells() { lent.timer().map(|timer| timer.now()) } else { None }
+    fn now(shared: &Shared<F>, lent: &Lent<'_>) -> Option<Instant> {
+        if shared.tells() { lent.timer().map(|timer| timer.now()) } else { None }
     }
 
     /// All is done: tells those who are to be told.
-    pub(super) fn finish(&mut self, lent: &Lent<'_>) {
-        let on_close = self.shared.finish();
+    fn finish(&mut self, shared: &Shared<F>, lent: &Lent<'_>) {
+        let on_close = shared.finish();
         if on_close.is_empty() {
             return;
         }
-        self.shared.core.tally.add_many(Count::Ran, mem::take(&mut self.outcome.ran));
+        shared.core.tally.add_many(Count::Ran, mem::take(&mut self.outcome.ran));
         let took = self.since.zip(lent.timer()).map(|(since, timer)| timer.now() - since);
-        let report = Report::of_nursery(&self.shared.core, lent.own_name(), took);
+        let report = Report::of_nursery(&shared.core, lent.own_name(), took);
         let mut panics = Panics::default();
         panics.run_each(on_close, |f| f(&report));
         // There is nobody to be told of what those do who are told.
@@ -265,8 +269,8 @@ impl<F: Family> Run<F> {
 
     /// It is dropped half-way: what runs elsewhere is told, the clean-up that is sync is run, and what is async is
     /// skipped.
-    pub(super) fn end_at_once<Fut: Future>(mut self, body: &mut Body<'_, Fut>) {
-        let core = self.shared.core.clone();
+    pub(super) fn end_at_once<Fut: Future>(mut self, shared: &Shared<F>, body: &mut Body<'_, Fut>) {
+        let core = &shared.core;
         let mut panics = Panics::default();
         panics.run(|| {
             core.abort.abort(AbortReason::ScopeEnded);
@@ -280,9 +284,9 @@ impl<F: Family> Run<F> {
         }
         let mut of_body = Panics::default();
         body.drop(&mut of_body);
-        self.outcome.note_panics(&core, of_body);
-        self.outcome.drop_each(&core, self.children.take_all(), Count::Dropped, &aborted);
-        self.turn_away(&aborted);
+        self.outcome.note_panics(core, of_body);
+        self.outcome.drop_each(core, self.children.take_all(), Count::Dropped, &aborted);
+        self.turn_away(shared, &aborted);
         if let Some(First::Panic(panic)) = self.outcome.first.take() {
             panics.keep(panic);
         }
@@ -290,10 +294,10 @@ impl<F: Family> Run<F> {
             Stage::CleaningUp(begun) => begun,
             _ => None,
         };
-        while let Some(step) = next.take().or_else(|| self.shared.next_step()) {
+        while let Some(step) = next.take().or_else(|| shared.next_step()) {
             core.clean_up_unpolled(step);
         }
-        panics.run(|| self.finish(Lent::ROOT));
+        panics.run(|| self.finish(shared, Lent::ROOT));
         panics.run(|| core.queue.close());
         panics.resume();
     }
