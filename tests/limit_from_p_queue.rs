@@ -359,8 +359,9 @@ fn who_waits_can_be_counted_by_priority() {
 
 #[test]
 fn a_priority_can_be_changed_while_one_waits() {
+    type Case = (usize, &'static [(usize, i32)], &'static [usize]);
     // How many at once, who is changed to what, and who begins in which order.
-    let cases: [(usize, &[(usize, i32)], &[usize]); 7] = [
+    let cases: [Case; 7] = [
         (1, &[(2, 1)], &[0, 2, 1]),
         (1, &[(1, -1)], &[0, 2, 3, 4, 5, 1]),
         (2, &[(3, 1)], &[0, 1, 3, 2]),

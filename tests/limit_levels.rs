@@ -224,6 +224,20 @@ fn who_begins_or_ceases_to_wait_for_a_level_wakes_nobody() {
     first.ready();
 }
 
+/// In one task, the one woke the other without end.
+#[test]
+fn to_poll_one_that_waits_wakes_nobody_who_waits_for_a_level() {
+    let works = Works::default();
+    let limit = works.limit(1);
+    let inside = works.comes(0, &limit);
+    let mut waits = works.comes(1, &limit);
+    let idle = ByHand::polled(limit.wait_idle());
+    assert!(waits.poll().is_pending());
+    assert!(waits.poll_elsewhere().is_pending());
+    assert_eq!(idle.wakes(), 0);
+    drop(inside);
+}
+
 #[test]
 fn who_stops_to_wait_for_a_level_leaves_nothing_behind() {
     let works = Works::default();

@@ -599,7 +599,7 @@ fn who_is_inside_may_have_another_permit_but_not_wait_for_it() {
             assert!(limit.try_acquire().is_some());
             assert_refused(async {}.limit(limit.claim().weight(2)).await, Refusal::Reentry);
             // Another limit is another matter.
-            async {}.limit(&works.limit(1)).await.unwrap();
+            async {}.limit(works.limit(1)).await.unwrap();
         }
         .limit(&limit)
         .await
@@ -734,7 +734,7 @@ executors::on_every_executor! {
                     .priority(n as i32 % 3 - 1)
                     .cost("tokens", n as u64 % 4);
                 let work = works.work(n, n as u32 % 7);
-                let job = async move { work.await }.limit(claim).with_timer(&works.clock);
+                let job = work.limit(claim).with_timer(&works.clock);
                 executor.spawn(works.clock.watch(job))
             })
             .collect();

@@ -203,7 +203,7 @@ impl Queue {
             if let Some(news) = state.news_of_clock() {
                 is_clocked.store(news, Ordering::Relaxed);
             }
-            out.notify = state.watchers > 0 && !out.is_watch;
+            out.notify = state.watchers > 0 && !out.is_quiet;
             result
         });
         out.deliver(this);
@@ -242,7 +242,7 @@ impl Queue {
     /// One more waits for a level, or one less: while there are any, all who come and go tell.
     pub(super) fn watch(this: &Arc<Self>, more: bool) {
         Self::change(this, |state, _, _, out| {
-            out.is_watch = true;
+            out.is_quiet = true;
             match more {
                 true => state.watchers += 1,
                 false => state.watchers -= 1,

@@ -74,6 +74,14 @@ impl Lanes {
         self.len
     }
 
+    /// How many lanes there are, of those that have a key.
+    pub(in crate::limit) fn open_ones(&self) -> usize {
+        match &self.lines {
+            Lines::One(_) => 0,
+            Lines::Keyed(keyed) => keyed.lanes.len() - 1,
+        }
+    }
+
     #[inline]
     fn keyed(&mut self) -> Option<&mut Keyed> {
         match &mut self.lines {
@@ -86,14 +94,6 @@ impl Lanes {
         match &self.lines {
             Lines::One(_) => None,
             Lines::Keyed(keyed) => keyed.lanes.get(lane),
-        }
-    }
-
-    /// How many lanes of keys there are.
-    pub(in crate::limit) fn open_ones(&self) -> usize {
-        match &self.lines {
-            Lines::One(_) => 0,
-            Lines::Keyed(keyed) => keyed.lanes.len() - 1,
         }
     }
 

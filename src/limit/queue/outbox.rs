@@ -20,8 +20,9 @@ pub(in crate::limit) struct Outbox {
     pub(super) old_waker: Option<Waker>,
     /// Somebody waits for a level.
     pub(super) notify: bool,
-    /// Nothing has changed but how many those are.
-    pub(super) is_watch: bool,
+    /// Neither how many wait has changed nor how many are in: they are left alone. One that waits is polled, and if that
+    /// woke who waits for a level in the same task, they would keep each other busy for ever.
+    pub(super) is_quiet: bool,
     rest: Option<Box<Rest>>,
 }
 

@@ -170,8 +170,14 @@ impl Seat {
         let claimed = Queue::change(queue, |state, now, word, out| {
             match state.claim(key, cx.waker(), now, word, out) {
                 Claimed::Over(entry) => Ok(Self::note(stage, entry)),
-                Claimed::InLine => Ok(None),
-                Claimed::InVain => Err(()),
+                Claimed::InLine => {
+                    out.is_quiet = true;
+                    Ok(None)
+                }
+                Claimed::InVain => {
+                    out.is_quiet = true;
+                    Err(())
+                }
             }
         });
         if let Ok(refused) = claimed {
@@ -185,6 +191,7 @@ impl Seat {
                 out.old_waker = Some(waker);
                 return Self::note(stage, entry);
             }
+            out.is_quiet = true;
             state.wait_on(key, waker, timer, out);
             None
         })
