@@ -240,11 +240,11 @@ fn a_permit_offered_to_one_who_is_aborted_goes_to_the_next() {
         assert!(poll(endless.as_mut(), Waker::noop()).is_pending());
         let next = Sleeper::new(&limit);
         let aborts = handle.clone();
+        let releasing = thread::spawn(move || drop(held));
         let aborting = thread::spawn(move || assert!(aborts.abort("stop")));
-        drop(held);
         assert_eq!(block_on(endless).unwrap_err().to_string(), "stop");
         drop(next.let_in());
-        join(aborting);
+        join_all([releasing, aborting]);
         all_are_free(&limit);
     });
 }
@@ -357,6 +357,23 @@ fn once_there_are_fewer_permits_no_more_are_held() {
         assert_eq!((inside.get(), limit.active()), (1, 1));
         assert_eq!(inside.get(), 1);
         drop((here, permit));
+        join(coming);
+        all_are_free(&limit);
+    });
+}
+
+#[test]
+fn an_offer_of_a_permit_that_is_taken_away_is_worth_nothing() {
+    model(|| {
+        let limit = limit(2);
+        let (first, second) = (permit(&limit), permit(&limit));
+        let sleeper = Sleeper::new(&limit);
+        drop(first);
+        let coming = thread::spawn(move || drop(sleeper.let_in()));
+        limit.set_capacity(1);
+        let by_now = limit.active();
+        assert!(limit.active() <= by_now);
+        drop(second);
         join(coming);
         all_are_free(&limit);
     });
