@@ -80,15 +80,16 @@ pub mod compared;
 mod keyed;
 mod level;
 mod limited;
+mod look;
 mod order;
 mod overflow;
 mod queue;
 mod rate;
 mod refusal;
+mod steer;
 mod view;
 
-use alloc::vec::Vec;
-use core::{fmt, time::Duration};
+use core::fmt;
 
 pub use acquire::{Acquire, Permit};
 pub use builder::Builder;
@@ -103,8 +104,7 @@ pub use rate::Rate;
 pub use refusal::Refusal;
 pub use view::{Queued, Running};
 
-use crate::{abort::AbortReason, sync::Arc};
-use level::Goal;
+use crate::sync::Arc;
 use queue::Queue;
 
 /// How many may run at once, and how much in a time. Clones share their permits.
@@ -127,8 +127,8 @@ impl Limit {
     /// A limit of `permits` at once.
     ///
     /// Nothing can enter a limit of 0: what asks it is aborted at once, with
-    /// [`AbortReason::Rejected`]. There are no more permits than an eighth of `isize::MAX`: what is more is taken for
-    /// that.
+    /// [`AbortReason::Rejected`](crate::AbortReason::Rejected). There are no more permits than an eighth of
+    /// `isize::MAX`: what is more is taken for that.
     ///
     /// ```
     /// use tenure::{Limit, OwnedFuture};
@@ -220,31 +220,6 @@ impl Limit {
         self.queue.look(|state, _| state.rules.permits)
     }
 
-    /// Changes how many may hold a permit at once.
-    ///
-    /// Those who hold one keep it: after there are fewer, nobody is let in until as many have left. Who waits for
-    /// more than there are now is refused, with [`Refusal::TooHeavy`]; with 0 that is everybody. To let nobody in for
-    /// a while, [`pause`](Self::pause) it.
-    ///
-    /// ```
-    /// # use tenure::Limit;
-    /// let limit = Limit::new(2);
-    /// let both = [limit.try_acquire(), limit.try_acquire()];
-    /// limit.set_capacity(1);
-    /// assert_eq!((limit.active(), limit.capacity()), (2, 1));
-    ///
-    /// let [first, _second] = both;
-    /// drop(first);
-    /// assert!(limit.try_acquire().is_none());
-    /// limit.set_capacity(2);
-    /// assert!(limit.try_acquire().is_some());
-    /// ```
-    pub fn set_capacity(&self, permits: usize) {
-        let permits = permits.min(queue::MOST_PERMITS);
-        let queue = &self.queue;
-        Queue::change(queue, |state, _, word, out| state.set_capacity(permits, word, out));
-    }
-
     /// How many permits are held now.
     ///
     /// ```
@@ -279,293 +254,6 @@ impl Limit {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.queue.look(|state, _| state.waiting())
-    }
-
-    /// Whether all permits are held.
-    ///
-    /// ```
-    /// # use tenure::Limit;
-    /// let limit = Limit::new(1);
-    /// let held = limit.try_acquire();
-    /// assert!(limit.is_saturated());
-    /// drop(held);
-    /// assert!(!limit.is_saturated());
-    /// ```
-    #[must_use]
-    pub fn is_saturated(&self) -> bool {
-        self.queue.look(|_, word| word.free() == 0)
-    }
-
-    /// Whether a rate or a [cool-down](Self::cool_down) lets nobody in now.
-    ///
-    /// ```
-    /// use tenure::{Limit, limit::Rate};
-    ///
-    /// let limit = Limit::builder().rate(Rate::per_minute(1)).build();
-    /// assert!(!limit.is_throttled());
-    /// drop(limit.try_acquire());
-    /// assert!(limit.is_throttled());
-    /// ```
-    #[must_use]
-    pub fn is_throttled(&self) -> bool {
-        let Some(now) = self.queue.clock().map(|clock| clock.now()) else { return false };
-        let opens = Queue::change(&self.queue, |state, _, _, _| state.open_at(now));
-        opens.is_some_and(|at| at > now)
-    }
-
-    /// How much of that unit may pass now by its rates, or `None` where no rate counts it. The unit of a rate that names
-    /// none is `"calls"`.
-    ///
-    /// ```
-    /// use tenure::{Limit, limit::Rate};
-    ///
-    /// let api = Limit::builder().rate(Rate::per_minute(90_000).of("tokens")).build();
-    /// assert_eq!((api.left("tokens"), api.left("calls")), (Some(90_000), None));
-    /// ```
-    #[must_use]
-    pub fn left(&self, unit: &str) -> Option<u64> {
-        let now = self.queue.clock()?.now();
-        Queue::change(&self.queue, |state, _, _, _| state.left(unit, now))
-    }
-
-    /// Ready as soon as nobody waits. Some may run still.
-    ///
-    /// ```
-    /// # use tenure::Limit;
-    /// smol::block_on(Limit::new(1).wait_empty());
-    /// ```
-    pub fn wait_empty(&self) -> WaitLevel {
-        WaitLevel::new(self.queue.clone(), Goal::Empty)
-    }
-
-    /// Ready as soon as nobody waits, nor holds a permit.
-    ///
-    /// ```
-    /// use futures::future::join;
-    /// use tenure::{Limit, OwnedFuture};
-    ///
-    /// let limit = Limit::new(1);
-    /// let work = async { smol::future::yield_now().await }.limit(&limit);
-    /// smol::block_on(join(work, async {
-    ///     limit.wait_idle().await;
-    ///     assert_eq!(limit.active(), 0);
-    /// })).0.unwrap();
-    /// ```
-    pub fn wait_idle(&self) -> WaitLevel {
-        WaitLevel::new(self.queue.clone(), Goal::Idle)
-    }
-
-    /// Ready as soon as fewer than `most` wait: for whoever makes work no faster than it is done.
-    ///
-    /// With 0 it is never ready.
-    ///
-    /// ```
-    /// # use tenure::Limit;
-    /// smol::block_on(Limit::new(1).wait_room(100));
-    /// ```
-    pub fn wait_room(&self, most: usize) -> WaitLevel {
-        WaitLevel::new(self.queue.clone(), Goal::Room(most))
-    }
-
-    /// Lets nobody in until [`resume`](Self::resume). Those who are in go on.
-    ///
-    /// ```
-    /// # use tenure::Limit;
-    /// let limit = Limit::new(1);
-    /// limit.pause();
-    /// assert!(limit.is_paused() && limit.try_acquire().is_none());
-    /// limit.resume();
-    /// assert!(limit.try_acquire().is_some());
-    /// ```
-    pub fn pause(&self) {
-        Queue::change(&self.queue, |state, _, _, _| state.paused = true);
-    }
-
-    /// Lets in again who waits.
-    pub fn resume(&self) {
-        Queue::change(&self.queue, |state, _, _, _| state.paused = false);
-    }
-
-    /// Whether it is paused.
-    #[must_use]
-    pub fn is_paused(&self) -> bool {
-        self.queue.look(|state, _| state.paused)
-    }
-
-    /// Aborts all who wait, and tells how many they were. Those who are in go on, and whoever comes then waits anew.
-    ///
-    /// Each gets `reason`, as from an owner above: a retry doesn't try again.
-    ///
-    /// ```
-    /// use futures::{FutureExt, future::join};
-    /// use tenure::{Limit, OwnedFuture};
-    ///
-    /// let limit = Limit::new(1);
-    /// let _held = limit.try_acquire();
-    /// let mut waits = Box::pin(async {}.limit(&limit));
-    /// assert!((&mut waits).now_or_never().is_none()); // polled once
-    ///
-    /// assert_eq!(limit.clear("user hit stop"), 1);
-    /// assert_eq!(smol::block_on(waits).unwrap_err().to_string(), "user hit stop");
-    /// ```
-    pub fn clear(&self, reason: impl Into<AbortReason>) -> usize {
-        let reason = reason.into();
-        Queue::change(&self.queue, |state, _, _, out| state.clear(&reason, out))
-    }
-
-    /// Refuses whoever comes from now on, with [`Refusal::Closed`]. Those who wait are still let in, unless they
-    /// are [cleared](Self::clear).
-    ///
-    /// ```
-    /// use tenure::{Limit, OwnedFuture};
-    ///
-    /// let limit = Limit::new(1);
-    /// limit.close();
-    /// let refused = smol::block_on(async {}.limit(&limit)).unwrap_err();
-    /// assert_eq!(refused.to_string(), "rejected by a limit: it is closed");
-    /// ```
-    pub fn close(&self) {
-        Queue::change(&self.queue, |state, _, _, _| state.closed = true);
-    }
-
-    /// Whether it is closed.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.queue.look(|state, _| state.closed)
-    }
-
-    /// Lets nobody in for that long from now: what to do when a server says 429, "too many requests". Those who are in
-    /// go on. A shorter one doesn't end a longer one.
-    ///
-    /// Tells whether there is a clock to know by: without the `std` feature and without a [timer](Builder::timer)
-    /// nothing is held back.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use tenure::{Limit, OwnedFuture, time::TestClock};
-    ///
-    /// let clock = TestClock::new();
-    /// let api = Limit::builder().concurrency(8).timer(&clock).build();
-    /// api.cool_down(Duration::from_secs(20)); // as its `Retry-After` says
-    /// smol::block_on(clock.watch(async {}.limit(&api))).unwrap();
-    /// assert_eq!(clock.elapsed(), Duration::from_secs(20));
-    /// ```
-    pub fn cool_down(&self, length: Duration) -> bool {
-        Queue::cool_down(&self.queue, length)
-    }
-
-    /// Corrects what the permit was charged in this unit that is held by whoever calls, from anywhere within what
-    /// stands before `.limit()`. What is more is a debt, which delays those who come next; what is less is given back, as
-    /// far as it still counts. It may be corrected again, but what was once raised isn't lowered any more.
-    ///
-    /// Tells whether there was such a permit, and a rate that counts that unit.
-    ///
-    /// ```
-    /// use tenure::{Limit, OwnedFuture, limit::Rate};
-    ///
-    /// let api = Limit::builder().rate(Rate::per_minute(1_000).of("tokens")).build();
-    /// let ask = async {
-    ///     let used = 650; // as the answer says
-    ///     api.settle("tokens", used)
-    /// };
-    /// let settled = smol::block_on(ask.limit(api.claim().cost("tokens", 400))).unwrap();
-    /// assert!(settled);
-    /// ```
-    #[cfg(feature = "std")]
-    pub fn settle(&self, unit: &str, actual: u64) -> bool {
-        let id = self.queue.id();
-        let holder = crate::owner::Lent::current(|lent| {
-            lent.permits().find(|permit| permit.limit == id).and_then(|permit| permit.holder)
-        });
-        holder.is_some_and(|holder| Queue::settle(&self.queue, holder, unit, actual))
-    }
-
-    /// Those who wait, in the order in which they came.
-    ///
-    /// The names of chains are known where the limit is [tracked](Builder::tracked), those of
-    /// [claims](Claim::named) always.
-    ///
-    /// ```
-    /// use futures::FutureExt;
-    /// use tenure::{Limit, OwnedFuture};
-    ///
-    /// let limit = Limit::new(1);
-    /// let _held = limit.try_acquire();
-    /// let mut waits = Box::pin(async {}.limit(limit.claim().named("report").priority(3)));
-    /// assert!((&mut waits).now_or_never().is_none()); // polled once
-    /// let [report] = &limit.queued()[..] else { unreachable!() };
-    /// assert_eq!((report.name.as_deref(), report.priority), (Some("report"), 3));
-    /// ```
-    #[must_use]
-    pub fn queued(&self) -> Vec<Queued> {
-        self.queue.look(|state, _| state.queued())
-    }
-
-    /// Those who hold a permit, where the limit is [tracked](Builder::tracked) or has a rate, in the order in which they
-    /// were let in.
-    ///
-    /// ```
-    /// use tenure::{Limit, OwnedFuture};
-    ///
-    /// let limit = Limit::builder().concurrency(2).tracked().build();
-    /// let inside = async { limit.running().len() }.named("sync").limit(&limit);
-    /// assert_eq!(smol::block_on(inside).unwrap(), 1);
-    /// ```
-    #[must_use]
-    pub fn running(&self) -> Vec<Running> {
-        self.queue.look(|state, _| state.running())
-    }
-
-    /// Those who hold a permit and were woken so long ago, and not polled since, where the limit is
-    /// [tracked](Builder::tracked): a task has set them aside, and all who wait for their permit wait for that task.
-    ///
-    /// ```
-    /// use std::{future::poll_fn, task::Poll, time::Duration};
-    /// use futures::FutureExt;
-    /// use tenure::{Limit, OwnedFuture, time::TestClock};
-    ///
-    /// let clock = TestClock::new();
-    /// let limit = Limit::builder().concurrency(1).tracked().timer(&clock).build();
-    /// let wants_to_go_on = poll_fn(|cx| {
-    ///     cx.waker().wake_by_ref();
-    ///     Poll::<()>::Pending
-    /// });
-    /// let mut set_aside = Box::pin(wants_to_go_on.named("left arm").limit(&limit));
-    /// assert!((&mut set_aside).now_or_never().is_none()); // polled once, and never again
-    ///
-    /// clock.advance(Duration::from_secs(5));
-    /// let stalled = limit.stalled(Duration::from_secs(1));
-    /// assert_eq!(stalled[0].name.as_deref(), Some("left arm"));
-    /// ```
-    #[must_use]
-    pub fn stalled(&self, longer_than: Duration) -> Vec<Running> {
-        let Some(now) = self.queue.clock().map(|clock| clock.now()) else { return Vec::new() };
-        let mut running = self.running();
-        running.retain(|one| one.woken_since.is_some_and(|since| since + longer_than < now));
-        running
-    }
-
-    /// Gives another priority to those who wait under that name, as if they had come with it, and tells how many they
-    /// are. See [`queued`](Self::queued) for whose name is known.
-    ///
-    /// ```
-    /// use futures::FutureExt;
-    /// use tenure::{Limit, OwnedFuture};
-    ///
-    /// let limit = Limit::new(1);
-    /// let held = limit.try_acquire();
-    /// let mut first = Box::pin(async {}.limit(&limit));
-    /// let mut report = Box::pin(async {}.limit(limit.claim().named("report")));
-    /// assert!((&mut first).now_or_never().is_none());
-    /// assert!((&mut report).now_or_never().is_none());
-    ///
-    /// assert_eq!(limit.set_priority("report", 1), 1);
-    /// drop(held);
-    /// assert!((&mut report).now_or_never().is_some());
-    /// ```
-    pub fn set_priority(&self, name: &str, priority: i32) -> usize {
-        let now = self.queue.clock().map(|clock| clock.now());
-        Queue::change(&self.queue, |state, _, _, _| state.set_priority(name, priority, now))
     }
 }
 

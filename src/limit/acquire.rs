@@ -90,7 +90,7 @@ impl<'a> Permit<'a> {
     }
 
     /// Corrects what was charged for it in this unit, and tells whether the limit has a rate that counts it. See
-    /// [`Limit::settle`].
+    /// `Limit::settle`.
     ///
     /// ```
     /// use std::time::Duration;

@@ -80,7 +80,7 @@ impl Claim {
     /// What it costs, for the [rates](super::Rate::of) that count this unit: 1 unless it is said. The unit of a rate
     /// that names none is `"calls"`.
     ///
-    /// What is not known beforehand is estimated, and corrected with [`Limit::settle`].
+    /// What is not known beforehand is estimated, and corrected with `Limit::settle`.
     ///
     /// ```
     /// use tenure::{Limit, OwnedFuture, limit::{Rate, Refusal}};
