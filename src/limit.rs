@@ -235,7 +235,7 @@ impl Limit {
     /// ```
     #[must_use]
     pub fn active(&self) -> usize {
-        self.queue.look(|state, word| word.held(state.rules.permits))
+        self.queue.look(|state, word| state.held(word))
     }
 
     /// How many wait for a permit now. One that was never polled doesn't wait yet.

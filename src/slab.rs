@@ -72,6 +72,12 @@ impl<T> Slab<T> {
         self.places.iter().enumerate().filter_map(|(key, place)| Some((key, place.as_ref()?)))
     }
 
+    /// Takes out what stands at `key` if it is such.
+    #[inline]
+    pub(crate) fn remove_if(&mut self, key: usize, is_such: impl FnOnce(&T) -> bool) -> Option<T> {
+        if is_such(self.get(key)?) { self.remove(key) } else { None }
+    }
+
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.places.iter_mut().flatten()
     }

@@ -18,7 +18,7 @@ impl Limit {
     /// ```
     #[must_use]
     pub fn is_saturated(&self) -> bool {
-        self.queue.look(|_, word| word.free() == 0)
+        self.queue.look(|state, word| state.free(word) == 0)
     }
 
     /// Whether a rate or a [cool-down](Self::cool_down) lets nobody in now.
@@ -34,7 +34,7 @@ impl Limit {
     #[must_use]
     pub fn is_throttled(&self) -> bool {
         let Some(now) = self.queue.clock().map(|clock| clock.now()) else { return false };
-        let opens = Queue::change(&self.queue, |state, _, _, _| state.open_at(now));
+        let opens = Queue::change(&self.queue, |state, _, _| state.open_at(now));
         opens.is_some_and(|at| at > now)
     }
 
@@ -50,7 +50,7 @@ impl Limit {
     #[must_use]
     pub fn left(&self, unit: &str) -> Option<u64> {
         let now = self.queue.clock()?.now();
-        Queue::change(&self.queue, |state, _, _, _| state.left(unit, now))
+        Queue::change(&self.queue, |state, _, _| state.left(unit, now))
     }
 
     /// Ready as soon as nobody waits. Some may run still.

@@ -128,10 +128,11 @@ impl From<Refusal> for Verdict {
 
 impl Queue {
     pub(super) fn new(rules: Rules, settings: Settings) -> Self {
-        let permits = rules.permits;
-        let state = State::new(rules);
+        let word = Word::new();
+        let mut state = State::new(rules);
+        state.open(&word);
         Self {
-            word: Word::new(permits, state.is_special()),
+            word,
             is_clocked: AtomicBool::new(state.goes_by_the_clock()),
             is_waited_for: AtomicBool::new(false),
             settings,
@@ -162,12 +163,12 @@ impl Queue {
     }
 
     /// As `change`, where the time matters only to those who wait.
-    pub(super) fn leave(this: &Arc<Self>, f: impl FnOnce(&mut State, &Word, &mut Outbox)) {
+    pub(super) fn leave(this: &Arc<Self>, f: impl FnOnce(&mut State, &mut Outbox)) {
         let now = match this.is_waited_for.load(Ordering::Relaxed) {
             true => this.now_if_asked(),
             false => None,
         };
-        Self::change_at(this, now, |state, _, word, out| f(state, word, out));
+        Self::change_at(this, now, |state, _, out| f(state, out));
     }
 
     /// Looks at what the lock guards.
@@ -178,7 +179,7 @@ impl Queue {
     /// Changes the queue, then offers what is free.
     pub(super) fn change<R>(
         this: &Arc<Self>,
-        f: impl FnOnce(&mut State, Option<Instant>, &Word, &mut Outbox) -> R,
+        f: impl FnOnce(&mut State, Option<Instant>, &mut Outbox) -> R,
     ) -> R {
         Self::change_at(this, this.now_if_asked(), f)
     }
@@ -186,16 +187,16 @@ impl Queue {
     pub(super) fn change_at<R>(
         this: &Arc<Self>,
         now: Option<Instant>,
-        f: impl FnOnce(&mut State, Option<Instant>, &Word, &mut Outbox) -> R,
+        f: impl FnOnce(&mut State, Option<Instant>, &mut Outbox) -> R,
     ) -> R {
         let Self { word, is_clocked, is_waited_for, state, .. } = &**this;
         let mut out = Outbox::default();
         let result = state.with(|state| {
             // Before anybody looks for a permit: see `word`.
-            word.set_special(true);
-            let result = f(state, now, word, &mut out);
-            state.serve(now, word, &mut out);
-            word.set_special(state.is_special());
+            state.shut(word);
+            let result = f(state, now, &mut out);
+            state.serve(now, &mut out);
+            state.open(word);
             let waited_for = state.waiters.len() > 0;
             if is_waited_for.load(Ordering::Relaxed) != waited_for {
                 is_waited_for.store(waited_for, Ordering::Relaxed);
@@ -214,7 +215,7 @@ impl Queue {
     pub(super) fn cool_down(this: &Arc<Self>, length: Duration) -> bool {
         let Some(clock) = this.clock() else { return false };
         let now = clock.now();
-        Self::change_at(this, Some(now), |state, _, _, _| state.cool_down(now + length));
+        Self::change_at(this, Some(now), |state, _, _| state.cool_down(now + length));
         true
     }
 
@@ -222,7 +223,7 @@ impl Queue {
     pub(super) fn settle(this: &Arc<Self>, holder: usize, unit: &str, actual: u64) -> bool {
         let Some(clock) = this.clock() else { return false };
         let now = clock.now();
-        Self::change_at(this, Some(now), |state, _, _, _| state.settle(holder, unit, actual, now))
+        Self::change_at(this, Some(now), |state, _, _| state.settle(holder, unit, actual, now))
     }
 
     /// Ready as soon as the number of those who wait and that of the permits that are held are such.
@@ -233,15 +234,14 @@ impl Queue {
         is_such: impl Fn(usize, usize) -> bool,
     ) -> Poll<()> {
         self.level.poll_until(place, cx, || {
-            let (waiting, active) =
-                self.look(|state, word| (state.waiting(), word.held(state.rules.permits)));
+            let (waiting, active) = self.look(|state, word| (state.waiting(), state.held(word)));
             is_such(waiting, active).then_some(())
         })
     }
 
     /// One more waits for a level, or one less: while there are any, all who come and go tell.
     pub(super) fn watch(this: &Arc<Self>, more: bool) {
-        Self::change(this, |state, _, _, out| {
+        Self::change(this, |state, _, out| {
             out.is_quiet = true;
             match more {
                 true => state.watchers += 1,
@@ -273,8 +273,8 @@ impl Alarm {
 
     fn ring(this: &Arc<Self>) {
         let Some(queue) = this.queue.upgrade() else { return };
-        Queue::change(&queue, |state, now, word, out| match this.of {
-            AlarmOf::Window => state.end_window(now, word, out),
+        Queue::change(&queue, |state, now, out| match this.of {
+            AlarmOf::Window => state.end_window(now, out),
             AlarmOf::Probe => state.end_probe(out),
             AlarmOf::Wait => state.end_wait(),
         });

@@ -31,7 +31,7 @@ impl Limit {
     pub fn set_capacity(&self, permits: usize) {
         let permits = permits.min(queue::MOST_PERMITS);
         let queue = &self.queue;
-        Queue::change(queue, |state, _, word, out| state.set_capacity(permits, word, out));
+        Queue::change(queue, |state, _, out| state.set_capacity(permits, out));
     }
 
     /// Gives another priority to those who wait under that name, as if they had come with it, and tells how many they
@@ -54,7 +54,7 @@ impl Limit {
     /// ```
     pub fn set_priority(&self, name: &str, priority: i32) -> usize {
         let now = self.queue.clock().map(|clock| clock.now());
-        Queue::change(&self.queue, |state, _, _, _| state.set_priority(name, priority, now))
+        Queue::change(&self.queue, |state, _, _| state.set_priority(name, priority, now))
     }
 
     /// Lets nobody in until [`resume`](Self::resume). Those who are in go on.
@@ -68,12 +68,12 @@ impl Limit {
     /// assert!(limit.try_acquire().is_some());
     /// ```
     pub fn pause(&self) {
-        Queue::change(&self.queue, |state, _, _, _| state.paused = true);
+        Queue::change(&self.queue, |state, _, _| state.set_paused(true));
     }
 
     /// Lets in again who waits.
     pub fn resume(&self) {
-        Queue::change(&self.queue, |state, _, _, _| state.paused = false);
+        Queue::change(&self.queue, |state, _, _| state.set_paused(false));
     }
 
     /// Whether it is paused.
@@ -100,7 +100,7 @@ impl Limit {
     /// ```
     pub fn clear(&self, reason: impl Into<AbortReason>) -> usize {
         let reason = reason.into();
-        Queue::change(&self.queue, |state, _, _, out| state.clear(&reason, out))
+        Queue::change(&self.queue, |state, _, out| state.clear(&reason, out))
     }
 
     /// Refuses whoever comes from now on, with [`Refusal::Closed`](super::Refusal::Closed). Those who wait are still let in, unless they
@@ -115,7 +115,7 @@ impl Limit {
     /// assert_eq!(refused.to_string(), "rejected by a limit: it is closed");
     /// ```
     pub fn close(&self) {
-        Queue::change(&self.queue, |state, _, _, _| state.closed = true);
+        Queue::change(&self.queue, |state, _, _| state.close());
     }
 
     /// Whether it is closed.

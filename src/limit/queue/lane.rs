@@ -14,7 +14,7 @@ impl Lane {
     pub(in crate::limit) const MAIN: usize = lanes::MAIN;
 
     pub(in crate::limit) fn open(queue: &Arc<Queue>, cap: usize) -> Self {
-        let id = Queue::change(queue, |state, _, _, _| state.lanes.open(cap));
+        let id = Queue::change(queue, |state, _, _| state.lanes.open(cap));
         Self { queue: queue.clone(), id }
     }
 
@@ -30,7 +30,7 @@ impl Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        Queue::change(&self.queue, |state, _, _, _| state.lanes.close(self.id));
+        Queue::change(&self.queue, |state, _, _| state.lanes.close(self.id));
     }
 }
 

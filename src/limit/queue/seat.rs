@@ -86,8 +86,8 @@ impl Seat {
             return true;
         }
         let Self { terms, stage, .. } = self;
-        Queue::change(queue, |state, now, word, _| {
-            if let Ok(entry) = state.enter(terms.as_ref(), None, now, word) {
+        Queue::change(queue, |state, now, _| {
+            if let Ok(entry) = state.enter(terms.as_ref(), None, now) {
                 Self::note(stage, entry);
             }
         });
@@ -125,10 +125,10 @@ impl Seat {
         name: Option<&Name>,
         cx: &Context<'_>,
         lent: &Lent<'_>,
-    ) -> Option<Verdict> {
+    ) -> Option<Box<Verdict>> {
         let clock = queue.clock();
         if clock.is_none() && queue.goes_by_the_clock() {
-            return Some(Verdict::NoTimer);
+            return Some(Box::new(Verdict::NoTimer));
         }
         let name = if queue.settings.tracked { name.or_else(|| lent.own_name()) } else { None };
         let waker = cx.waker().clone();
@@ -144,8 +144,8 @@ impl Seat {
         let has_priority = Terms::priority_of(terms.as_deref()) != 0;
         let now = if has_priority { clock.map(TimerHandle::now) } else { queue.now_if_asked() };
         // The stage is set under the lock: whatever panics later, it is known what this one has.
-        Queue::change_at(queue, now, |state, now, word, out| {
-            let admission = match state.enter(terms.as_ref(), name, now, word) {
+        Queue::change_at(queue, now, |state, now, out| {
+            let admission = match state.enter(terms.as_ref(), name, now) {
                 Err(admission) => admission,
                 Ok(entry) => {
                     out.old_waker = Some(waker);
@@ -165,10 +165,10 @@ impl Seat {
         queue: &Arc<Queue>,
         cx: &Context<'_>,
         lent: &Lent<'_>,
-    ) -> Option<Verdict> {
+    ) -> Option<Box<Verdict>> {
         let stage = &mut self.stage;
-        let claimed = Queue::change(queue, |state, now, word, out| {
-            match state.claim(key, cx.waker(), now, word, out) {
+        let claimed =
+            Queue::change(queue, |state, now, out| match state.claim(key, cx.waker(), now, out) {
                 Claimed::Over(entry) => Ok(Self::note(stage, entry)),
                 Claimed::InLine => {
                     out.is_quiet = true;
@@ -178,16 +178,15 @@ impl Seat {
                     out.is_quiet = true;
                     Err(())
                 }
-            }
-        });
+            });
         if let Ok(refused) = claimed {
             return refused;
         }
         let waker = cx.waker().clone();
         let timer = queue.settings.timer.as_ref().or(lent.timer());
-        Queue::change(queue, |state, now, word, out| {
+        Queue::change(queue, |state, now, out| {
             // Much may have happened since the lock was free.
-            if let Claimed::Over(entry) = state.claim(key, &waker, now, word, out) {
+            if let Claimed::Over(entry) = state.claim(key, &waker, now, out) {
                 out.old_waker = Some(waker);
                 return Self::note(stage, entry);
             }
@@ -198,7 +197,8 @@ impl Seat {
     }
 
     /// What has become of it, and why where it is refused.
-    fn note(stage: &mut Stage, entry: Entry) -> Option<Verdict> {
+    #[inline]
+    fn note(stage: &mut Stage, entry: Entry) -> Option<Box<Verdict>> {
         *stage = match entry {
             Entry::Holding(held) => Stage::Holding(held),
             Entry::Waiting(key) => Stage::Waiting(key),
@@ -255,8 +255,9 @@ impl Seat {
         match mem::replace(&mut self.stage, Stage::New) {
             Stage::New => {}
             Stage::Holding(None) if self.terms.as_ref().is_none_or(|terms| terms.is_plain()) => {
-                if queue.word.put_back(Terms::weight_of(self.terms.as_deref())) {
-                    Queue::leave(queue, |_, _, _| ());
+                let weight = Terms::weight_of(self.terms.as_deref());
+                if !queue.word.try_put_back(weight) {
+                    Queue::leave(queue, |state, _| state.put_back(weight));
                 }
             }
             stage => self.leave_queue(queue, stage),
@@ -266,12 +267,12 @@ impl Seat {
     #[inline(never)]
     fn leave_queue(&mut self, queue: &Arc<Queue>, stage: Stage) {
         self.patience = None;
-        Queue::leave(queue, |state, word, out| match &stage {
+        Queue::leave(queue, |state, out| match &stage {
             Stage::New => {}
             Stage::Waiting(key) => state.leave(*key, out),
             Stage::Holding(held) => {
                 let holder = held.as_ref().map(|held| held.key);
-                state.release(self.terms.as_deref(), holder, word, out);
+                state.release(self.terms.as_deref(), holder, out);
             }
         });
     }

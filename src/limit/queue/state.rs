@@ -10,7 +10,7 @@ use super::{
     line::Line,
     probe::Probe,
     waiters::{List, More, Stage, Waiter, Waiters},
-    word::{MOST_PERMITS, Word},
+    word::{MOST_PERMITS, Word, count},
 };
 use crate::{
     abort::{AbortReason, Name},
@@ -29,6 +29,11 @@ pub(in crate::limit) struct State {
     pub(in crate::limit) rules: Rules,
     pub(in crate::limit) paused: bool,
     pub(in crate::limit) closed: bool,
+    /// How many permits are free, while the word is shut. Less than none after some were taken away.
+    free: isize,
+    is_shut: bool,
+    /// A permit is all that there is to it: whoever comes first is let in first, and nothing else is to be looked at.
+    is_plain: bool,
     /// Nobody is let in before.
     cool_until: Option<Instant>,
     pub(super) waiters: Waiters,
@@ -111,7 +116,7 @@ pub(super) enum Entry {
     /// With what was noted of it, if anything.
     Holding(Option<Held>),
     Waiting(usize),
-    Refused(Verdict),
+    Refused(Box<Verdict>),
 }
 
 /// What came of a poll of one who waits.
@@ -126,9 +131,12 @@ pub(super) enum Claimed {
 impl State {
     pub(super) fn new(rules: Rules) -> Self {
         let rates = rules.rates.iter().cloned();
-        Self {
+        let mut new = Self {
             paused: rules.paused,
             closed: false,
+            free: count(rules.permits),
+            is_shut: true,
+            is_plain: false,
             cool_until: None,
             waiters: Waiters::default(),
             lanes: Lanes::new(rules.keyed, rules.order),
@@ -149,11 +157,73 @@ impl State {
             timer: None,
             watchers: 0,
             rules,
+        };
+        new.note_plain();
+        new
+    }
+
+    /// Counts the permits here from now on.
+    #[inline]
+    pub(super) fn shut(&mut self, word: &Word) {
+        if !self.is_shut {
+            (self.free, self.is_shut) = (word.shut(), true);
         }
+    }
+
+    /// Counts them in the word, where whoever comes or goes needs nothing else.
+    #[inline]
+    pub(super) fn open(&mut self, word: &Word) {
+        if !self.is_special() {
+            word.open(self.free);
+            self.is_shut = false;
+        }
+    }
+
+    fn signed_free(&self, word: &Word) -> isize {
+        if self.is_shut { self.free } else { word.look() }
+    }
+
+    /// How many permits are free.
+    pub(in crate::limit) fn free(&self, word: &Word) -> usize {
+        usize::try_from(self.signed_free(word)).unwrap_or(0)
+    }
+
+    /// How many are held.
+    pub(in crate::limit) fn held(&self, word: &Word) -> usize {
+        self.rules.permits.saturating_add_signed(-self.signed_free(word))
+    }
+
+    /// Takes back what was given away without a note.
+    pub(super) fn put_back(&mut self, weight: usize) {
+        self.free += count(weight);
     }
 
     pub(in crate::limit) fn waiting(&self) -> usize {
         self.waiters.len() - self.refused
+    }
+
+    /// To be called when what it was set up with has changed, or how it stands.
+    fn note_plain(&mut self) {
+        self.is_plain = self.rules.permits > 0
+            && self.rules.rates.is_empty()
+            && self.rules.order == Order::Fifo
+            && self.rules.max_waiting.is_none()
+            && self.rules.tracked.is_none()
+            && !self.rules.keyed
+            && !self.paused
+            && !self.closed
+            && !self.ranked
+            && self.cool_until.is_none();
+    }
+
+    pub(in crate::limit) fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+        self.note_plain();
+    }
+
+    pub(in crate::limit) fn close(&mut self) {
+        self.closed = true;
+        self.note_plain();
     }
 
     /// Whether each who comes or goes has to look in here.
@@ -185,6 +255,7 @@ impl State {
     /// Nobody is let in before `until`.
     pub(super) fn cool_down(&mut self, until: Instant) {
         (self.cool_until, self.clock_changed) = (self.cool_until.max(Some(until)), true);
+        self.note_plain();
     }
 
     fn note_time(&mut self, now: Option<Instant>) {
@@ -197,16 +268,22 @@ impl State {
         terms: Option<&Arc<Terms>>,
         name: Option<&Name>,
         now: Option<Instant>,
-        word: &Word,
     ) -> Result<Entry, Admission> {
+        if self.is_plain && terms.is_none() {
+            if self.lanes.len() > 0 || self.free <= count(self.reserved) {
+                return Err(Admission::Later);
+            }
+            self.free -= 1;
+            return Ok(Entry::Holding(None));
+        }
         let terms = terms.map(|terms| &**terms);
         let lane = Terms::lane_of(terms);
         if let Err(refusal) = self.may_ever_enter(terms, lane) {
-            return Ok(Entry::Refused(refusal.into()));
+            return Ok(Entry::Refused(Box::new(refusal.into())));
         }
-        match self.admission(terms, lane, now, true, word) {
+        match self.admission(terms, lane, now, true) {
             Admission::Now if self.lanes.has_queue(lane) => Err(Admission::Later),
-            Admission::Now => Ok(Entry::Holding(self.take(terms, name.cloned(), lane, now, word))),
+            Admission::Now => Ok(Entry::Holding(self.take(terms, name.cloned(), lane, now))),
             admission => Err(admission),
         }
     }
@@ -220,6 +297,13 @@ impl State {
         out: &mut Outbox,
     ) -> Entry {
         let Arrival { terms, name, waker, timer, deadline, is_inside } = arrival;
+        if self.is_plain && terms.is_none() && !is_inside {
+            self.go_by(timer, out);
+            self.came += 1;
+            let key = self.waiters.insert(Waiter::new(waker, self.came, None));
+            self.lanes.push_last(key, &mut self.waiters);
+            return Entry::Waiting(key);
+        }
         let (priority, lane) = {
             let terms = terms.map(|terms| &**terms);
             (Terms::priority_of(terms), Terms::lane_of(terms))
@@ -233,7 +317,7 @@ impl State {
         };
         if let Some(verdict) = refused {
             out.old_waker = Some(waker);
-            return Entry::Refused(verdict);
+            return Entry::Refused(Box::new(verdict));
         }
         self.go_by(timer, out);
         self.came += 1;
@@ -347,6 +431,7 @@ impl State {
     /// Those who came before anybody had a priority are taken to have come now, in their order.
     fn begin_to_rank(&mut self) {
         (self.ranked, self.clock_changed) = (true, true);
+        self.note_plain();
         let now = i128::from(self.latest.as_nanos());
         self.waiters.values_mut().for_each(|waiter| waiter.more().rank = now);
         self.lanes.place_anew(&self.waiters);
@@ -395,7 +480,6 @@ impl State {
         lane: usize,
         now: Option<Instant>,
         reserved: bool,
-        word: &Word,
     ) -> Admission {
         if self.paused {
             return Admission::Later;
@@ -405,10 +489,11 @@ impl State {
                 return Admission::At(until);
             }
             (self.cool_until, self.clock_changed) = (None, true);
+            self.note_plain();
         }
         let weight = Terms::weight_of(terms);
         let wanted = weight.saturating_add(if reserved { self.reserved } else { 0 });
-        if word.free() < wanted || !self.lanes.has_room(lane, weight, reserved) {
+        if self.free < count(wanted) || !self.lanes.has_room(lane, weight, reserved) {
             return Admission::Later;
         }
         if self.rates.is_empty() {
@@ -464,10 +549,9 @@ impl State {
         name: Option<Name>,
         lane: usize,
         now: Option<Instant>,
-        word: &Word,
     ) -> Option<Held> {
         let weight = Terms::weight_of(terms);
-        word.take(weight);
+        self.free -= count(weight);
         self.lanes.hold(lane, weight, &self.waiters);
         if self.rates.is_empty() && self.rules.tracked.is_none() {
             return None;
@@ -489,11 +573,10 @@ impl State {
         &mut self,
         terms: Option<&Terms>,
         holder: Option<usize>,
-        word: &Word,
         out: &mut Outbox,
     ) {
         let weight = Terms::weight_of(terms);
-        word.put_back(weight);
+        self.free += count(weight);
         self.lanes.release(Terms::lane_of(terms), weight, &self.waiters);
         let holder = holder.and_then(|key| self.holders.remove(key));
         if let Some(watch) = holder.and_then(Holder::into_watch) {
@@ -507,7 +590,6 @@ impl State {
         key: usize,
         waker: &Waker,
         now: Option<Instant>,
-        word: &Word,
         out: &mut Outbox,
     ) -> Claimed {
         let Some(waiter) = self.waiters.get_mut(key) else { return Claimed::InVain };
@@ -526,10 +608,17 @@ impl State {
                 let verdict = waiter.as_mut().and_then(|waiter| waiter.more().verdict.take());
                 out.bury(waiter);
                 let verdict = verdict.unwrap_or_else(|| Refusal::Closed.into());
-                return Claimed::Over(Entry::Refused(verdict));
+                return Claimed::Over(Entry::Refused(Box::new(verdict)));
             }
         }
-        let Admission::Now = self.admission_of(key, now, false, word) else {
+        if self.is_plain && self.free > 0 {
+            if let Some(waker) = self.waiters.remove_if(key, |waiter| waiter.more.is_none()) {
+                self.free -= 1;
+                out.old_waker = waker.waker;
+                return Claimed::Over(Entry::Holding(None));
+            }
+        }
+        let Admission::Now = self.admission_of(key, now, false) else {
             // In its old place, before anybody else is served.
             if let Some(waiter) = self.waiters.get_mut(key) {
                 waiter.stage = Stage::InLine;
@@ -540,9 +629,9 @@ impl State {
         let mut waiter = self.waiters.remove(key);
         let more = waiter.as_mut().and_then(|waiter| waiter.more.as_deref_mut());
         let held = match more {
-            None => self.take(None, None, MAIN, now, word),
+            None => self.take(None, None, MAIN, now),
             Some(More { name, terms, lane, .. }) => {
-                self.take(terms.as_deref(), name.take(), *lane, now, word)
+                self.take(terms.as_deref(), name.take(), *lane, now)
             }
         };
         out.bury(waiter);
@@ -590,9 +679,10 @@ impl State {
     }
 
     /// Another number of permits: those that are held stay so. Whoever waits for more than there are now is refused.
-    pub(in crate::limit) fn set_capacity(&mut self, permits: usize, word: &Word, out: &mut Outbox) {
-        word.resize(self.rules.permits, permits);
+    pub(in crate::limit) fn set_capacity(&mut self, permits: usize, out: &mut Outbox) {
+        self.free += count(permits) - count(self.rules.permits);
         self.rules.permits = permits;
+        self.note_plain();
         let too_heavy = self.waiters.iter().filter(|(_, waiter)| waiter.weight() > permits);
         let too_heavy: Vec<_> = too_heavy.map(|(key, waiter)| (key, waiter.weight())).collect();
         for (key, weight) in too_heavy {
@@ -644,14 +734,19 @@ impl State {
 
     /// Offers what is free, to whoever is first, and sets the alarms that this takes.
     #[inline]
-    pub(super) fn serve(&mut self, now: Option<Instant>, word: &Word, out: &mut Outbox) {
-        let Some(first) = self.lanes.first().and_then(|key| self.waiters.get(key)) else { return };
-        // What all need is one permit, at the least, and mostly there is none.
-        let is_plain = first.more.is_none() && self.timer.is_some();
-        match word.free() {
-            0 if is_plain => {}
-            free if is_plain && free <= self.reserved => self.begin_window(out),
-            _ => self.serve_line(now, word, out),
+    pub(super) fn serve(&mut self, now: Option<Instant>, out: &mut Outbox) {
+        // Mostly what all need is one permit, and there is one at most.
+        while let Some(first) = self.lanes.first() {
+            let needs_one = self.waiters.get(first).is_some_and(|waiter| waiter.more.is_none());
+            if !(needs_one && self.is_plain && self.timer.is_some()) {
+                return self.serve_line(now, out);
+            }
+            if self.free <= count(self.reserved) {
+                return if self.free > 0 {
+                    self.begin_window(out)
+                };
+            }
+            self.offer(first, out);
         }
     }
 
@@ -664,12 +759,12 @@ impl State {
         }
     }
 
-    fn serve_line(&mut self, now: Option<Instant>, word: &Word, out: &mut Outbox) {
+    fn serve_line(&mut self, now: Option<Instant>, out: &mut Outbox) {
         // Where no timer could pass over somebody who isn't polled, all are asked.
         let reserved = self.timer.is_some();
         let mut blocked = None;
         while let Some(key) = self.lanes.first() {
-            let admission = self.admission_of(key, now, reserved, word);
+            let admission = self.admission_of(key, now, reserved);
             if let Admission::Now = admission {
                 self.offer(key, out);
                 continue;
@@ -680,7 +775,7 @@ impl State {
             blocked = Some(key);
             break;
         }
-        let others_wait = self.lanes.len() > 0 && word.free() > 0 && !self.paused;
+        let others_wait = self.lanes.len() > 0 && self.free > 0 && !self.paused;
         let Some(timer) = self.timer.as_ref().filter(|_| others_wait) else { return };
         if self.fresh.len() > 0 {
             self.begin_window(out);
@@ -695,17 +790,11 @@ impl State {
     }
 
     #[inline]
-    fn admission_of(
-        &mut self,
-        key: usize,
-        now: Option<Instant>,
-        reserved: bool,
-        word: &Word,
-    ) -> Admission {
+    fn admission_of(&mut self, key: usize, now: Option<Instant>, reserved: bool) -> Admission {
         let Some(waiter) = self.waiters.get(key) else { return Admission::Later };
         // It is in the waiter's hands, too: dropping this one ends nothing.
         let (terms, lane) = (waiter.terms().cloned(), waiter.lane());
-        self.admission(terms.as_deref(), lane, now, reserved, word)
+        self.admission(terms.as_deref(), lane, now, reserved)
     }
 
     fn set_wait(&mut self, at: Instant, out: &mut Outbox) {
@@ -715,12 +804,17 @@ impl State {
         }
     }
 
+    #[inline]
     fn offer(&mut self, key: usize, out: &mut Outbox) {
         self.lanes.remove(key, &mut self.waiters);
         self.fresh.push_last(key, &mut self.waiters);
         let Some(waiter) = self.waiters.get_mut(key) else { return };
         waiter.stage = Stage::Offered(self.window);
         out.wake(waiter.waker.take());
+        if self.is_plain && waiter.more.is_none() {
+            self.reserved = self.reserved.saturating_add(1);
+            return;
+        }
         let (lane, weight) = (waiter.lane(), waiter.weight());
         self.reserved = self.reserved.saturating_add(weight);
         for rated in &mut self.rates {
@@ -731,10 +825,15 @@ impl State {
     }
 
     /// It is nobody's any more.
+    #[inline]
     fn end_offer(&mut self, key: usize) {
         self.fresh.remove(key, &mut self.waiters);
         let Some(waiter) = self.waiters.get_mut(key) else { return };
         waiter.stage = Stage::Lapsed;
+        if self.is_plain && waiter.more.is_none() {
+            self.reserved = self.reserved.saturating_sub(1);
+            return;
+        }
         let (lane, weight) = (waiter.lane(), waiter.weight());
         self.reserved = self.reserved.saturating_sub(weight);
         for rated in &mut self.rates {
@@ -746,9 +845,9 @@ impl State {
 
     /// Lets the offers lapse that stood when the alarm was set, and makes twice as many: a long row
     /// of waiters that nobody polls is passed in few windows.
-    pub(super) fn end_window(&mut self, now: Option<Instant>, word: &Word, out: &mut Outbox) {
+    pub(super) fn end_window(&mut self, now: Option<Instant>, out: &mut Outbox) {
         self.window_alarm = false;
-        if word.free() == 0 {
+        if self.free <= 0 {
             return;
         }
         let mut lapsed = 0_usize;
@@ -761,7 +860,7 @@ impl State {
         }
         for _ in 0..lapsed.saturating_mul(2) {
             let Some(key) = self.lanes.first() else { break };
-            match self.admission_of(key, now, false, word) {
+            match self.admission_of(key, now, false) {
                 Admission::Now => self.offer(key, out),
                 _ => break,
             }
