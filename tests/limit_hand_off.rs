@@ -257,6 +257,22 @@ fn a_waker_that_panics_loses_no_permit() {
     assert_eq!((limit.active(), limit.waiting()), (1, 0));
 }
 
+/// A second panic would end the process.
+#[test]
+fn a_waker_that_panics_is_survived_while_a_permit_is_given_back_by_unwinding() {
+    let (clock, limit) = (TestClock::new(), Limit::new(1));
+    let holder = polled(&limit, &clock);
+    let mut hostile = probe(&limit, &clock);
+    assert!(hostile.poll_with(&on_wake(|| panic!("waker"))).is_pending());
+    let panic = panic_of(move || {
+        let _holder = holder;
+        panic!("work");
+    });
+    assert_eq!(panic.downcast_ref(), Some(&"work"));
+    assert!(hostile.poll().is_pending());
+    assert_eq!((limit.active(), limit.waiting()), (1, 0));
+}
+
 #[test]
 fn a_waker_may_drop_another_that_waits() {
     let (clock, limit) = (TestClock::new(), Limit::new(1));

@@ -70,9 +70,13 @@ impl Outbox {
         if self.rest.is_some() || self.notify {
             return self.deliver_all(queue);
         }
-        if let Some(only) = self.first.take() {
-            only.wake();
+        if self.first.is_none() && self.old_waker.is_none() {
+            return;
         }
+        let mut panics = Panics::default();
+        panics.wake_all(self.first.take());
+        panics.run(|| drop(self.old_waker.take()));
+        panics.resume();
     }
 
     #[cold]
