@@ -155,8 +155,13 @@ impl Queue {
         self.settings.timer.as_ref().or(TimerHandle::system())
     }
 
+    /// What the wait of somebody who is lent that goes by.
+    fn timer<'a>(&'a self, lent: &Lent<'a>) -> Option<&'a TimerHandle> {
+        self.settings.timer.as_ref().or(lent.timer())
+    }
+
     pub(super) fn now_if_asked(&self) -> Option<Instant> {
-        match self.is_clocked.load(Ordering::Relaxed) {
+        match self.goes_by_the_clock() {
             true => self.clock().map(TimerHandle::now),
             false => None,
         }

@@ -13,7 +13,6 @@ use core::fmt;
 pub(crate) use clean_up::{Deferred, Later, Now, Step};
 pub(crate) use left::Left;
 pub(crate) use member::{Member, Outcome, Stage};
-
 pub(crate) use queue::{Queue, Seat};
 pub use tally::FailureKind;
 pub(crate) use tally::{Count, Failure, Failures, Tally};

@@ -69,11 +69,16 @@ impl Seat {
         if has_it { Poll::Ready(Ok(())) } else { self.poll_queue(queue, name, cx, lent) }
     }
 
+    /// Whether it asks for permits, and nothing else.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.terms.as_ref().is_none_or(|terms| terms.is_plain())
+    }
+
     /// Holds what it asks for, if that is free and nothing else is to be looked at.
     #[inline]
     fn take_at_once(&mut self, queue: &Queue) -> bool {
-        let is_plain = self.terms.as_ref().is_none_or(|terms| terms.is_plain());
-        let taken = is_plain && queue.word.try_take(Terms::weight_of(self.terms.as_deref()));
+        let taken = self.is_plain() && queue.word.try_take(Terms::weight_of(self.terms.as_deref()));
         if taken {
             self.stage = Stage::Holding(None);
         }
@@ -132,7 +137,7 @@ impl Seat {
         }
         let name = if queue.settings.tracked { name.or_else(|| lent.own_name()) } else { None };
         let waker = cx.waker().clone();
-        let timer = queue.settings.timer.as_ref().or(lent.timer());
+        let timer = queue.timer(lent);
         let deadline = match (clock, lent.timer()) {
             (Some(clock), Some(timer)) if queue.goes_by_the_clock() && clock.is_same(timer) => {
                 lent.deadline()
@@ -183,7 +188,7 @@ impl Seat {
             return refused;
         }
         let waker = cx.waker().clone();
-        let timer = queue.settings.timer.as_ref().or(lent.timer());
+        let timer = queue.timer(lent);
         Queue::change(queue, |state, now, out| {
             // Much may have happened since the lock was free.
             if let Claimed::Over(entry) = state.claim(key, &waker, now, out) {
@@ -220,7 +225,7 @@ impl Seat {
         if self.patience.is_none() {
             let own = self.terms.as_ref().and_then(|terms| terms.max_wait);
             let Some(most) = own.or(queue.settings.max_wait) else { return Poll::Pending };
-            let Some(timer) = queue.settings.timer.as_ref().or(lent.timer()) else {
+            let Some(timer) = queue.timer(lent) else {
                 return Poll::Ready(Verdict::NoTimer);
             };
             self.patience = Some(Box::new(Patience { most, sleep: timer.sleep(most) }));
@@ -254,7 +259,7 @@ impl Seat {
     pub(in crate::limit) fn leave(&mut self, queue: &Arc<Queue>) {
         match mem::replace(&mut self.stage, Stage::New) {
             Stage::New => {}
-            Stage::Holding(None) if self.terms.as_ref().is_none_or(|terms| terms.is_plain()) => {
+            Stage::Holding(None) if self.is_plain() => {
                 let weight = Terms::weight_of(self.terms.as_deref());
                 if !queue.word.try_put_back(weight) {
                     Queue::leave(queue, |state, _| state.put_back(weight));

@@ -46,11 +46,9 @@ pub(in crate::limit) struct State {
     came: u64,
     /// The time, when somebody last looked.
     latest: Instant,
-    /// Somebody has a priority: places go by the clock.
-    ranked: bool,
-    clock_changed: bool,
-    /// Somebody has a priority: no end of a line is the oldest for sure.
+    /// Somebody has, or had, a priority: no end of a line is the oldest for sure.
     mixed: bool,
+    clock_changed: bool,
     /// The offers that have not lapsed, the oldest first.
     fresh: List,
     /// The permits that they are for.
@@ -145,9 +143,8 @@ impl State {
             rates: rates.map(|rate| Rated { meter: Meter::new(rate), reserved: 0 }).collect(),
             came: 0,
             latest: Instant::START,
-            ranked: false,
-            clock_changed: false,
             mixed: false,
+            clock_changed: false,
             fresh: List::default(),
             reserved: 0,
             window: 0,
@@ -212,7 +209,7 @@ impl State {
             && !self.rules.keyed
             && !self.paused
             && !self.closed
-            && !self.ranked
+            && !self.mixed
             && self.cool_until.is_none();
     }
 
@@ -246,7 +243,7 @@ impl State {
 
     /// Whether it has to know the time.
     pub(super) fn goes_by_the_clock(&self) -> bool {
-        self.ranked
+        self.is_ranked()
             || self.rules.tracked.is_some()
             || !self.rates.is_empty()
             || self.cool_until.is_some()
@@ -322,7 +319,7 @@ impl State {
         self.go_by(timer, out);
         self.came += 1;
         let rank = self.rank(priority, now);
-        let more = (terms.is_some() || now.is_some() || self.ranked).then(|| More {
+        let more = (terms.is_some() || now.is_some() || self.mixed).then(|| More {
             rank,
             lane,
             priority,
@@ -379,62 +376,74 @@ impl State {
         if self.waiting() < most {
             return Ok(());
         }
-        let full = Refusal::QueueFull { most };
         let leaves = match overflow {
             Overflow::Reject => None,
             Overflow::DropOldest => self.oldest(),
-            Overflow::DropLowest => self.lowest().filter(|&(_, lowest)| lowest < priority),
+            Overflow::DropLowest => self.lowest_below(priority),
         };
-        let Some((key, _)) = leaves else { return Err(full) };
+        let Some(key) = leaves else { return Err(Refusal::QueueFull { most }) };
         self.refuse(key, Refusal::Displaced { most }.into(), out);
         Ok(())
     }
 
-    /// Who came first of those in the lines, and its priority.
-    fn oldest(&self) -> Option<(usize, i32)> {
+    /// Who came first of those in the lines.
+    fn oldest(&self) -> Option<usize> {
         let end = match self.rules.order {
             _ if self.mixed => None,
             Order::Lifo => self.lanes.only().and_then(Line::last),
             _ => self.lanes.only().and_then(Line::first),
         };
-        if let Some(key) = end {
-            return Some((key, self.waiters.get(key)?.priority()));
-        }
-        let in_line = self.waiters.iter().filter(|(_, waiter)| waiter.is_in_line());
-        let oldest = in_line.min_by_key(|(_, waiter)| self.turn_of(waiter.turn))?;
-        Some((oldest.0, oldest.1.priority()))
+        let came = |(_, waiter): &(usize, &Waiter)| self.turn_of(waiter.turn);
+        end.or_else(|| self.in_line().min_by_key(came).map(|(key, _)| key))
     }
 
-    /// Who has the lowest priority of those in the lines, and of several the last one.
-    fn lowest(&self) -> Option<(usize, i32)> {
-        let in_line = self.waiters.iter().filter(|(_, waiter)| waiter.is_in_line());
-        let lowest = in_line
-            .min_by_key(|(_, waiter)| (waiter.priority(), u64::MAX - self.turn_of(waiter.turn)))?;
-        Some((lowest.0, lowest.1.priority()))
+    /// Who has the lowest priority of those in the lines, and of several the last one; if it is below that.
+    fn lowest_below(&self, priority: i32) -> Option<usize> {
+        let lower = self.in_line().filter(|(_, waiter)| waiter.priority() < priority);
+        let lowest = lower
+            .min_by_key(|(_, waiter)| (waiter.priority(), u64::MAX - self.turn_of(waiter.turn)));
+        lowest.map(|(key, _)| key)
+    }
+
+    fn in_line(&self) -> impl Iterator<Item = (usize, &Waiter)> {
+        self.waiters.iter().filter(|(_, waiter)| waiter.is_in_line())
     }
 
     /// The rank of one with that priority that comes now.
     fn rank(&mut self, priority: i32, now: Option<Instant>) -> i128 {
-        let priority = i128::from(priority);
-        self.mixed |= priority != 0;
-        if self.rules.order == Order::Lifo {
-            return -priority;
-        }
         self.note_time(now);
-        if priority != 0 && !self.ranked {
-            self.begin_to_rank();
+        if priority != 0 {
+            self.mix();
         }
-        let arrival = if self.ranked { self.latest } else { Instant::START };
-        i128::from(arrival.as_nanos()) - priority * i128::from(self.rules.ageing)
+        let arrival = if self.is_ranked() { self.latest } else { Instant::START };
+        i128::from(arrival.as_nanos()) - i128::from(priority) * self.level()
     }
 
-    /// Those who came before anybody had a priority are taken to have come now, in their order.
-    fn begin_to_rank(&mut self) {
-        (self.ranked, self.clock_changed) = (true, true);
+    /// By how much one level of priority is ahead of the next lower.
+    fn level(&self) -> i128 {
+        match self.rules.order {
+            Order::Lifo => 1,
+            _ => i128::from(self.rules.ageing),
+        }
+    }
+
+    /// Whether places go by the clock.
+    fn is_ranked(&self) -> bool {
+        self.mixed && self.rules.order != Order::Lifo
+    }
+
+    /// Somebody has a priority. Those who came before anybody had one are taken to have come now, in their order.
+    fn mix(&mut self) {
+        if mem::replace(&mut self.mixed, true) {
+            return;
+        }
         self.note_plain();
-        let now = i128::from(self.latest.as_nanos());
-        self.waiters.values_mut().for_each(|waiter| waiter.more().rank = now);
-        self.lanes.place_anew(&self.waiters);
+        if self.is_ranked() {
+            self.clock_changed = true;
+            let now = i128::from(self.latest.as_nanos());
+            self.waiters.values_mut().for_each(|waiter| waiter.more().rank = now);
+            self.lanes.place_anew(&self.waiters);
+        }
     }
 
     /// Gives those who wait under that name another priority, and a place as if they had had that from the beginning.
@@ -445,14 +454,8 @@ impl State {
         now: Option<Instant>,
     ) -> usize {
         self.note_time(now);
-        self.mixed = true;
-        if self.rules.order != Order::Lifo && !self.ranked {
-            self.begin_to_rank();
-        }
-        let step = match self.rules.order {
-            Order::Lifo => 1,
-            _ => i128::from(self.rules.ageing),
-        };
+        self.mix();
+        let level = self.level();
         let is_it = |waiter: &Waiter| waiter.name().is_some_and(|known| *known == *name);
         let named = self.waiters.iter().filter(|(_, waiter)| is_it(waiter));
         let named: Vec<_> = named.map(|(key, _)| key).collect();
@@ -463,7 +466,7 @@ impl State {
             }
             if let Some(waiter) = self.waiters.get_mut(key) {
                 let more = waiter.more();
-                more.rank -= (i128::from(priority) - i128::from(more.priority)) * step;
+                more.rank -= (i128::from(priority) - i128::from(more.priority)) * level;
                 more.priority = priority;
             }
             if in_line {
@@ -793,7 +796,7 @@ impl State {
     fn admission_of(&mut self, key: usize, now: Option<Instant>, reserved: bool) -> Admission {
         let Some(waiter) = self.waiters.get(key) else { return Admission::Later };
         // It is in the waiter's hands, too: dropping this one ends nothing.
-        let (terms, lane) = (waiter.terms().cloned(), waiter.lane());
+        let (terms, lane) = (waiter.shared_terms().cloned(), waiter.lane());
         self.admission(terms.as_deref(), lane, now, reserved)
     }
 
@@ -818,7 +821,7 @@ impl State {
         let (lane, weight) = (waiter.lane(), waiter.weight());
         self.reserved = self.reserved.saturating_add(weight);
         for rated in &mut self.rates {
-            let cost = Terms::cost_of(waiter.terms().map(|terms| &**terms), rated.meter.unit());
+            let cost = Terms::cost_of(waiter.terms(), rated.meter.unit());
             rated.reserved = rated.reserved.saturating_add(cost);
         }
         self.lanes.reserve(lane, weight, &self.waiters);
@@ -837,7 +840,7 @@ impl State {
         let (lane, weight) = (waiter.lane(), waiter.weight());
         self.reserved = self.reserved.saturating_sub(weight);
         for rated in &mut self.rates {
-            let cost = Terms::cost_of(waiter.terms().map(|terms| &**terms), rated.meter.unit());
+            let cost = Terms::cost_of(waiter.terms(), rated.meter.unit());
             rated.reserved = rated.reserved.saturating_sub(cost);
         }
         self.lanes.unreserve(lane, weight, &self.waiters);

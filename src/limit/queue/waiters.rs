@@ -77,17 +77,20 @@ impl Waiter {
         self.more.as_ref().map_or(0, |more| more.priority)
     }
 
-    pub(super) fn terms(&self) -> Option<&Arc<Terms>> {
+    pub(super) fn shared_terms(&self) -> Option<&Arc<Terms>> {
         self.more.as_ref()?.terms.as_ref()
     }
 
+    pub(super) fn terms(&self) -> Option<&Terms> {
+        self.shared_terms().map(|terms| &**terms)
+    }
+
     pub(super) fn name(&self) -> Option<&Name> {
-        let more = self.more.as_ref()?;
-        more.name.as_ref().or_else(|| more.terms.as_ref()?.name.as_ref())
+        self.more.as_ref()?.name.as_ref().or_else(|| self.terms()?.name.as_ref())
     }
 
     pub(super) fn weight(&self) -> usize {
-        Terms::weight_of(self.terms().map(|terms| &**terms))
+        Terms::weight_of(self.terms())
     }
 
     pub(super) const fn is_in_line(&self) -> bool {
